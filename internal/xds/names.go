@@ -1,0 +1,56 @@
+package xds
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ClusterName returns the name Istio gives to the cluster of a service port:
+// "outbound|8080|v1|api.production.svc.cluster.local". The subset may be empty.
+func ClusterName(port uint32, subset, host string) string {
+	return "outbound|" + strconv.FormatUint(uint64(port), 10) + "|" + subset + "|" + host
+}
+
+// ParseClusterName takes a name made by ClusterName apart. It reports false for
+// any other name, such as those of a foreign bootstrap.
+func ParseClusterName(name string) (port uint32, subset, host string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "outbound|")
+	if !ok {
+		return 0, "", "", false
+	}
+	parts := strings.Split(rest, "|")
+	if len(parts) != 3 {
+		return 0, "", "", false
+	}
+	n, err := strconv.ParseUint(parts[0], 10, 16)
+	if err != nil {
+		return 0, "", "", false
+	}
+	return uint32(n), parts[1], parts[2], true
+}
+
+// The keys of Snapshot.Origins.
+
+// ListenerKey is the key of a listener.
+func ListenerKey(name string) string { return "listener/" + name }
+
+// RouteConfigKey is the key of a route configuration.
+func RouteConfigKey(name string) string { return "routes/" + name }
+
+// VirtualHostKey is the key of a virtual host of a route configuration.
+func VirtualHostKey(routeConfig, vhost string) string {
+	return "vhost/" + routeConfig + "/" + vhost
+}
+
+// RouteKey is the key of the route at an index of a virtual host. The key goes
+// by place because Envoy's routes need no name and Istio gives them none.
+func RouteKey(routeConfig, vhost string, index int) string {
+	return fmt.Sprintf("route/%s/%s/%d", routeConfig, vhost, index)
+}
+
+// ClusterKey is the key of a cluster.
+func ClusterKey(name string) string { return "cluster/" + name }
+
+// SecretKey is the key of a TLS secret.
+func SecretKey(name string) string { return "secret/" + name }
