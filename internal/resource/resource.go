@@ -7,13 +7,22 @@ import (
 )
 
 // Key names an object. Namespace is never empty for namespaced kinds: input
-// without one gets the default namespace of its source.
+// without one gets the default namespace of its source. Kind is the bare kind
+// ("Gateway") for what crossgate knows; a kind of another API group with the same
+// word carries its group ("Gateway.gateway.networking.k8s.io"), so that it is
+// never taken for ours.
 type Key struct {
 	Kind, Namespace, Name string
 }
 
-// String renders the key as "Kind namespace/name".
-func (k Key) String() string { return k.Kind + " " + k.Namespace + "/" + k.Name }
+// String renders the key as "Kind namespace/name", or "Kind name" where the kind
+// has no namespace.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Kind + " " + k.Name
+	}
+	return k.Kind + " " + k.Namespace + "/" + k.Name
+}
 
 // Resource is one object of the input, decoded and immutable.
 type Resource struct {
@@ -30,6 +39,9 @@ type Resource struct {
 	// (*corev1.Secret, *corev1.Service, *discoveryv1.EndpointSlice). Nil for
 	// kinds that crossgate knows by name only.
 	Spec any
+	// Hash identifies the content as written, positions and comments apart: two
+	// objects of one key and one Hash mean the same.
+	Hash string
 	// Pos is where the object's document begins.
 	Pos diag.Pos
 	// At returns the position of a field path such as
