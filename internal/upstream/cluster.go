@@ -1,0 +1,126 @@
+package upstream
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Cluster is the view of a named group of hosts that one program has. It is
+// immutable but for counters.
+type Cluster struct {
+	// Name as in the snapshot.
+	Name string
+	// ConnectTimeout bounds a dial.
+	ConnectTimeout time.Duration
+	// Service is Istio's name of the service behind the cluster, if the
+	// cluster's metadata carries one: what metrics call destination_service.
+	Service Service
+
+	limits   *limits
+	hosts    []*Host
+	schedule []uint16
+	next     atomic.Uint32
+}
+
+// Service names a service as Istio's metrics do.
+type Service struct {
+	Host, Name, Namespace string
+}
+
+// Hosts returns the endpoints that take traffic.
+func (c *Cluster) Hosts() []*Host { return c.hosts }
+
+// Pick returns the host that is next in turn (ROUND_ROBIN, by weight), or nil if
+// the cluster has none. Hosts in tried are passed over as long as another one is
+// found within attempts further choices (Envoy's previous_hosts predicate with
+// host_selection_retry_max_attempts).
+func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
+	if len(c.hosts) == 0 {
+		return nil
+	}
+	for {
+		i := c.next.Add(1) - 1
+		h := c.hosts[c.schedule[int(i%uint32(len(c.schedule)))]]
+		if attempts <= 0 || !slices.Contains(tried, h) {
+			return h
+		}
+		attempts--
+	}
+}
+
+// BeginRequest counts a request in; it reports false when the cluster has as
+// many as it may. EndRequest counts it out.
+func (c *Cluster) BeginRequest() bool {
+	if c.limits.requests.Add(1) > c.limits.maxRequests {
+		c.limits.requests.Add(-1)
+		return false
+	}
+	return true
+}
+
+// EndRequest counts a request out.
+func (c *Cluster) EndRequest() { c.limits.requests.Add(-1) }
+
+// BeginRetry counts a retry in; it reports false when the cluster has as many
+// under way as it may. EndRetry counts it out.
+func (c *Cluster) BeginRetry() bool {
+	if c.limits.retries.Add(1) > c.limits.maxRetries {
+		c.limits.retries.Add(-1)
+		return false
+	}
+	return true
+}
+
+// EndRetry counts a retry out.
+func (c *Cluster) EndRetry() { c.limits.retries.Add(-1) }
+
+// maxSchedule bounds the length of a round of weighted choices.
+const maxSchedule = 4096
+
+// newSchedule spreads the hosts over one round according to their weights, as
+// evenly as an earliest-deadline-first scheduler does: host i comes weights[i]
+// times. Weights are scaled down where the round would be too long.
+func newSchedule(weights []uint32) []uint16 {
+	var sum uint64
+	for _, w := range weights {
+		sum += uint64(max(w, 1))
+	}
+	scaled := make([]float64, len(weights))
+	n := 0
+	for i, w := range weights {
+		scaled[i] = float64(max(w, 1))
+		if sum > maxSchedule {
+			scaled[i] = max(1, scaled[i]*maxSchedule/float64(sum))
+		}
+		n += int(scaled[i])
+	}
+	if equal(weights) {
+		n = len(weights)
+	}
+	deadline := make([]float64, len(weights))
+	for i := range deadline {
+		deadline[i] = 1 / scaled[i]
+	}
+	round := make([]uint16, 0, n)
+	for range n {
+		first := 0
+		for i := range deadline {
+			if deadline[i] < deadline[first] {
+				first = i
+			}
+		}
+		round = append(round, uint16(first))
+		deadline[first] += 1 / scaled[first]
+	}
+	return round
+}
+
+func equal(weights []uint32) bool {
+	for _, w := range weights {
+		if w != weights[0] {
+			return false
+		}
+	}
+	return true
+}

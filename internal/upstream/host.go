@@ -1,0 +1,224 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrOverflow says that a circuit breaker of the cluster is open: too many
+// connections with too many requests waiting for one, or too many requests.
+var ErrOverflow = errors.New("upstream: overflow")
+
+// staleAfter is how long a connection may have been idle before it is looked at
+// again when it is taken from the pool. Nobody watches idle connections, so a
+// FIN of the other side is only found by asking the kernel, at the price of a
+// system call.
+const staleAfter = 5 * time.Millisecond
+
+// Host is one endpoint of a cluster with its idle connections.
+type Host struct {
+	// Address is what is dialled: "ip:port", or "name:port" to be resolved.
+	Address string
+
+	limits *limits
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu      sync.Mutex
+	idle    []*Conn
+	retired bool
+}
+
+// Conn is a connection to a host. It is used by one request at a time.
+type Conn struct {
+	net.Conn
+	host      *Host
+	idleSince time.Time
+	deadline  bool
+	probe     probe
+}
+
+// Host returns the endpoint at the other end.
+func (c *Conn) Host() *Host { return c.host }
+
+// SetTimeout makes reads and writes that have not ended at t fail; the zero time
+// takes the limit away. It costs nothing when there was none and is none.
+func (c *Conn) SetTimeout(t time.Time) {
+	if t.IsZero() && !c.deadline {
+		return
+	}
+	c.deadline = !t.IsZero()
+	// An error here means that the connection is closed: the next use says so.
+	_ = c.SetDeadline(t)
+}
+
+// Acquire returns a connection to the host: an idle one, which reused tells, or
+// a new one. When the cluster may not have more connections it waits for one.
+// It fails with ErrOverflow, with the context's error, or with that of the dial.
+func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration) (c *Conn, reused bool, err error) {
+	for {
+		if c := h.takeIdle(); c != nil {
+			return c, true, nil
+		}
+		if h.limits.addConnection() {
+			break
+		}
+		if err := h.limits.wait(ctx, func() bool { return h.hasIdle() }); err != nil {
+			return nil, false, err
+		}
+	}
+	c, err = h.connect(ctx, connectTimeout)
+	if err != nil {
+		h.limits.removeConnection()
+		return nil, false, err
+	}
+	return c, false, nil
+}
+
+func (h *Host) connect(ctx context.Context, timeout time.Duration) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	nc, err := h.dial(ctx, "tcp", h.Address)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{Conn: nc, host: h, probe: newProbe(nc)}, nil
+}
+
+func (h *Host) hasIdle() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.idle) > 0
+}
+
+// takeIdle returns the connection that was used last and is still open.
+func (h *Host) takeIdle() *Conn {
+	for {
+		h.mu.Lock()
+		n := len(h.idle)
+		if n == 0 {
+			h.mu.Unlock()
+			return nil
+		}
+		c := h.idle[n-1]
+		h.idle[n-1] = nil
+		h.idle = h.idle[:n-1]
+		h.mu.Unlock()
+		if time.Since(c.idleSince) < staleAfter || c.probe.quiet() {
+			return c
+		}
+		c.Discard()
+	}
+}
+
+// Release gives the connection back for the next request. now is when its
+// exchange ended.
+func (c *Conn) Release(now time.Time) {
+	h := c.host
+	c.idleSince = now
+	h.mu.Lock()
+	if h.retired {
+		h.mu.Unlock()
+		c.Discard()
+		return
+	}
+	h.idle = append(h.idle, c)
+	h.mu.Unlock()
+	h.limits.wake()
+}
+
+// Discard closes the connection: it cannot carry another request.
+func (c *Conn) Discard() {
+	_ = c.Close()
+	c.host.limits.removeConnection()
+}
+
+// retire closes the idle connections; those in use are closed when they are
+// released.
+func (h *Host) retire() {
+	h.mu.Lock()
+	idle := h.idle
+	h.idle, h.retired = nil, true
+	h.mu.Unlock()
+	for _, c := range idle {
+		c.Discard()
+	}
+}
+
+// limits are the circuit breakers of one cluster.
+type limits struct {
+	maxConnections, maxPending, maxRequests, maxRetries int64
+	connections, pending, requests, retries             atomic.Int64
+
+	mu      sync.Mutex
+	waiters []chan struct{}
+}
+
+func (l *limits) addConnection() bool {
+	if l.connections.Add(1) > l.maxConnections {
+		l.connections.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (l *limits) removeConnection() {
+	l.connections.Add(-1)
+	l.wake()
+}
+
+// wait blocks until a connection may have become free. ready is asked once the
+// caller is in the queue, so that no wake-up between the two is lost.
+func (l *limits) wait(ctx context.Context, ready func() bool) error {
+	if l.pending.Add(1) > l.maxPending {
+		l.pending.Add(-1)
+		return ErrOverflow
+	}
+	defer l.pending.Add(-1)
+	ch := make(chan struct{})
+	l.mu.Lock()
+	l.waiters = append(l.waiters, ch)
+	l.mu.Unlock()
+	if ready() || l.connections.Load() < l.maxConnections {
+		l.leave(ch)
+		return nil
+	}
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		l.leave(ch)
+		return ctx.Err()
+	}
+}
+
+// wake lets the request that waits longest try again.
+func (l *limits) wake() {
+	if l.pending.Load() == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiters) > 0 {
+		close(l.waiters[0])
+		l.waiters = l.waiters[1:]
+	}
+}
+
+// leave takes ch out of the queue; if it was woken meanwhile, the wake-up goes
+// to the next one.
+func (l *limits) leave(ch chan struct{}) {
+	l.mu.Lock()
+	for i, w := range l.waiters {
+		if w == ch {
+			l.waiters = append(l.waiters[:i], l.waiters[i+1:]...)
+			l.mu.Unlock()
+			return
+		}
+	}
+	l.mu.Unlock()
+	l.wake()
+}

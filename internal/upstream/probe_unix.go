@@ -1,0 +1,40 @@
+//go:build unix
+
+package upstream
+
+import (
+	"net"
+	"syscall"
+)
+
+// probe tells whether an idle connection is still good.
+type probe struct {
+	raw syscall.RawConn
+}
+
+func newProbe(c net.Conn) probe {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return probe{}
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return probe{}
+	}
+	return probe{raw}
+}
+
+// quiet reports whether the connection is open and holds no byte that nobody
+// asked for: an idle connection with data or an end-of-file cannot be used.
+func (p probe) quiet() bool {
+	if p.raw == nil {
+		return true
+	}
+	ok := false
+	err := p.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		ok = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+	})
+	return err == nil && ok
+}
