@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"io"
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
@@ -21,7 +20,7 @@ type Update struct {
 	// Files in the order in which their objects count: the paths as given,
 	// inside a directory by name.
 	Files []*resource.File
-	// Diags are about paths that give no file: missing, unreadable.
+	// Diags are about paths that give no file: missing, unreadable, not watched.
 	Diags diag.List
 }
 
@@ -45,10 +44,4 @@ func (u *Update) Diagnostics() diag.List {
 		l = append(l, f.Diags...)
 	}
 	return l
-}
-
-// Load reads paths once: files, directories (recursively their .yaml, .yml and
-// .json files) and "-" for stdin. What is wrong with the inputs is in the update.
-func Load(paths []string, stdin io.Reader, o resource.ParseOptions) *Update {
-	return &Update{}
 }
