@@ -1,0 +1,47 @@
+// Package square runs the same requests through the engine and through a real
+// Envoy, both started from one bootstrap, and compares everything that can be
+// seen: the status, the header lines in their order, the body, and what the
+// upstream received. It is the project's main test of correctness.
+//
+// # Scripts
+//
+// A script is a txtar file under test/scripts. Its comment says why it exists.
+// The file "requests" holds the requests; "bootstrap.yaml" is an Envoy
+// bootstrap; without one, all other files are resources that crossgate
+// translates to a bootstrap. $upstream in them stands for the port of a raw
+// upstream, $upstream:NAME for that of another one with this name, $closed for a
+// port that nobody listens on.
+//
+//	each request:
+//	Host: api.example.com
+//
+//	# A comment says what the request shows.
+//	OPTIONS /api/users
+//	Origin: https://app.example.com
+//	Access-Control-Request-Method: PUT
+//	=> 200
+//	access-control-allow-origin: https://app.example.com
+//	content-length: 0
+//	upstream: not called
+//
+// Blocks are separated by empty lines. The lines before the arrow are the
+// request, sent as written with the header lines of "each request" first (those
+// that it does not write itself), and directives, whose names no header of a
+// test needs:
+//
+//	body: "text"                  quoted as in Go; a content-length is added unless the request tells the length itself
+//	raw: "GET / HTTP/1.0\r\n\r\n" the exact bytes, instead of a request line and headers; @ID is the case's id
+//	listener: NAME                the listener to send it to; without it, the first one
+//	upstream: status 201
+//	upstream: header NAME: VALUE
+//	upstream: body "text"
+//	upstream: chunked
+//	upstream: trailer NAME: VALUE
+//	upstream: sleep 100ms
+//	upstream: close before        or: middle
+//	upstream: raw "HTTP/1.1 200 OK\r\n\r\n"
+//	upstream: fail 2              closes the first two; "fail 2 503" answers them so
+//
+// The lines from the arrow on are the complete answer, as Answer.Lines prints it.
+// -update writes them, from the real Envoy only.
+package square
