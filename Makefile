@@ -70,6 +70,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@scripts/fuzz.sh $(FUZZTIME)
 
 bench: build .tools/envoy/VERSION ## side by side with Envoy, nginx and HAProxy; prints ratios
+	@scripts/install-tools.sh peers
 	@$(GO) run ./bench -crossgate bin/crossgate -envoy .tools/envoy/envoy $(BENCH)
 
 bench-quick: $(STAGE) build .tools/envoy/VERSION

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
-# `envoy` (the real Envoy that the square compares the engine with). Without arguments: both.
+# `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
+# benchmark needs of the system (nginx, haproxy, wrk), through the package manager.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,14 +22,15 @@ current() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
 # need COMMAND PACKAGE: takes the package from the system's package manager when the command is missing and we may.
 need() {
-  command -v "$1" >/dev/null && return
+  PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "install-tools: $1 is missing; please install it" >&2
     exit 1
   fi
   echo "install-tools: installing $2"
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+  # Runlevel 1: what is installed is not started.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
 }
 
 install_lint() {
@@ -67,10 +69,16 @@ install_envoy() {
   echo "$ENVOY_VERSION $sha" > .tools/envoy/VERSION
 }
 
+install_peers() {
+  need nginx nginx
+  need haproxy haproxy
+  need wrk wrk
+}
+
 [ $# -gt 0 ] || set -- lint envoy
 for what; do
   case "$what" in
-    lint | envoy) "install_$what" ;;
-    *) echo "usage: install-tools.sh [lint] [envoy]" >&2; exit 2 ;;
+    lint | envoy | peers) "install_$what" ;;
+    *) echo "usage: install-tools.sh [lint] [envoy] [peers]" >&2; exit 2 ;;
   esac
 done

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// wrkOutput was printed by wrk 4.1.0; the two lines about errors are from
+// another run.
+const wrkOutput = `Running 1s test @ http://127.0.0.1:21999/64k
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   217.49us  154.53us   3.41ms   92.34%
+    Req/Sec    30.32k   775.06    31.37k    60.00%
+  Latency Distribution
+     50%  192.00us
+     75%  253.00us
+     90%  332.00us
+     99%    1.62ms
+  30195 requests in 1.00s, 1.85GB read
+  Socket errors: connect 0, read 3, write 0, timeout 1
+  Non-2xx or 3xx responses: 12
+Requests/sec:  30178.67
+Transfer/sec:      1.84GB
+`
+
+func TestParseWrk(t *testing.T) {
+	got, err := parseWrk(wrkOutput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sample{Requests: 30195, PerSec: 30178.67, P50: 192 * time.Microsecond, P99: 1620 * time.Microsecond, Errors: 16}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := parseWrk("unable to connect to 127.0.0.1:1 Connection refused\n"); err == nil {
+		t.Error("no error for an output without a result")
+	}
+}
+
+func TestTable(t *testing.T) {
+	samples := map[string][]sample{
+		"crossgate": {{PerSec: 90, CPU: 10, Busy: 1}, {PerSec: 100, CPU: 10, Busy: 1}, {PerSec: 500, CPU: 40, Busy: 1}},
+		"envoy":     {{PerSec: 50, CPU: 30, Busy: 1}, {PerSec: 40, CPU: 20, Busy: 1}, {PerSec: 10, CPU: 25, Busy: 1, Errors: 2}},
+		"nginx":     {{PerSec: 200, CPU: 5, Busy: 0.5}},
+	}
+	var out bytes.Buffer
+	printTable(&out, workloads[0], []*contestant{{name: "crossgate"}, {name: "envoy"}, {name: "nginx"}}, samples)
+	for _, want := range []string{
+		"2.50× req/s, 2.50× CPU\n", // 100 to 40, 25 to 10: the medians
+		"0.50× req/s, 0.50× CPU (a proxy was not busy: trust CPU)\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestLua(t *testing.T) {
+	got := string(workloads[0].lua())
+	for _, want := range []string{`wrk.method = "OPTIONS"`, `wrk.headers["Host"] = "api.example.com"`, `wrk.headers["Access-Control-Request-Method"] = "PUT"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
+func TestParseFlags(t *testing.T) {
+	if _, err := parseFlags([]string{"-workloads", "P,X"}); err == nil || !strings.Contains(err.Error(), `"X"`) {
+		t.Errorf("error %v, want one that names the unknown workload", err)
+	}
+	o, err := parseFlags([]string{"-workloads", "T", "-only", "envoy"})
+	if err != nil || len(o.workloads) != 1 || !(&bench{options: o}).withTLS() {
+		t.Errorf("%+v, %v", o, err)
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	crossgate, envoy string
+	only             []string
+	workloads        []workload
+	rounds           int
+	seconds          int
+	quick            bool
+	dir              string
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "upstream" {
+		fail(serveUpstream(os.Args[2]))
+		return
+	}
+	o, err := parseFlags(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	fail(run(ctx, o))
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parseFlags(args []string) (*options, error) {
+	o := &options{}
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.StringVar(&o.crossgate, "crossgate", "bin/crossgate", "the crossgate binary")
+	fs.StringVar(&o.envoy, "envoy", ".tools/envoy/envoy", "the Envoy binary")
+	fs.StringVar(&o.dir, "dir", ".work/bench", "where configurations, logs and results go")
+	fs.IntVar(&o.rounds, "rounds", 5, "how often each contestant is measured per workload")
+	fs.IntVar(&o.seconds, "seconds", 5, "how long one measurement takes")
+	fs.BoolVar(&o.quick, "quick", false, "only check that the contestants do the job")
+	only := fs.String("only", "", "contestants, separated by commas (default: all that are installed)")
+	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	for name := range strings.SplitSeq(*names, ",") {
+		i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown workload %q", name)
+		}
+		o.workloads = append(o.workloads, workloads[i])
+	}
+	return o, nil
+}
+
+// run prepares, checks and measures.
+func run(ctx context.Context, o *options) (err error) {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	b := &bench{options: o}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	if err := b.check(ctx); err != nil || o.quick {
+		return err
+	}
+	results := map[string]map[string][]sample{}
+	for _, w := range o.workloads {
+		samples, err := b.measure(ctx, w)
+		if err != nil {
+			return err
+		}
+		printTable(os.Stdout, w, b.contestants, samples)
+		results[w.name] = samples
+	}
+	data, err := json.MarshalIndent(results, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(o.dir, "results-"+time.Now().Format("20060102-150405")+".json"), data, 0o644)
+}
