@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -58,10 +57,19 @@ func ReportSkipped() {
 	}
 }
 
-// Root returns the top folder of the repository.
+// Root returns the top folder of the repository: the one above the working
+// directory that holds go.mod (go test runs a test in its package's folder).
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := os.Getwd()
+	if err != nil {
+		return "."
+	}
+	for d := dir; d != filepath.Dir(d); d = filepath.Dir(d) {
+		if _, err := os.Stat(filepath.Join(d, "go.mod")); err == nil {
+			return d
+		}
+	}
+	return dir
 }
 
 // Start runs the Envoy binary with the bootstrap. It returns when the process
