@@ -1,26 +1,19 @@
 package translate
 
 import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
 	"github.com/crossgate/crossgate/internal/xds"
 )
-
-// Node is the proxy that a snapshot is made for.
-type Node struct {
-	Name, Namespace string
-	// Labels are what a Gateway's selector is matched against.
-	Labels map[string]string
-}
-
-// DefaultNode is the ingress gateway of a plain Istio installation.
-func DefaultNode() Node {
-	return Node{
-		Name:      "istio-ingressgateway",
-		Namespace: "istio-system",
-		Labels:    map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"},
-	}
-}
 
 // Options are the inputs of a translation beside the resources.
 type Options struct {
@@ -32,9 +25,85 @@ type Options struct {
 	SynthesizeGateways bool
 	// MeshDomain completes short service names; empty means cluster.local.
 	MeshDomain string
+	// Now is the time that certificates must be valid at; zero skips the test.
+	Now time.Time
 }
 
-// Snapshot translates the resources.
-func Snapshot(_ []*resource.Resource, _ Options) (*xds.Snapshot, diag.List) {
-	return &xds.Snapshot{}, nil
+// Snapshot translates the resources for a gateway node. The diagnostics say
+// what was left out and why; the snapshot is always usable.
+func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
+	t := &translator{
+		set:    set,
+		node:   o.Node,
+		domain: cmp.Or(o.MeshDomain, "cluster.local"),
+		now:    o.Now,
+		origin: make(map[*routev3.Route]diag.Pos),
+		told:   make(map[string]bool),
+		out:    &xds.Snapshot{Origins: make(map[string]diag.Pos)},
+	}
+	t.services = t.collectServices()
+	t.rules = t.collectRules()
+	t.virtualServices = t.collectVirtualServices()
+	t.applyUpstreams(o.Upstreams)
+
+	ports := t.mergeGateways(t.gateways(o.SynthesizeGateways))
+	for _, p := range ports {
+		t.listener(p)
+	}
+	t.reportUnbound()
+	t.clusters()
+	t.out.Seal()
+	t.diags.Sort()
+	return t.out, t.diags
+}
+
+// translator is the state of one translation.
+type translator struct {
+	set    *resource.Set
+	node   Node
+	domain string
+	now    time.Time
+
+	services        *registry
+	rules           []*rule
+	virtualServices []*virtualService
+
+	// origin remembers where a route was written until its place is known.
+	origin map[*routev3.Route]diag.Pos
+	// told holds the diagnostics that a route of several matches would repeat.
+	told map[string]bool
+
+	out   *xds.Snapshot
+	diags diag.List
+}
+
+// report adds a diagnostic about a field of an object.
+func (t *translator) report(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {
+	t.diags = append(t.diags, diag.Diagnostic{
+		Pos:      position(r, path),
+		Severity: s,
+		Code:     code,
+		Object:   r.Key.String(),
+		Path:     path,
+		Message:  fmt.Sprintf(format, args...),
+	})
+}
+
+// pack wraps a message for a typed_config. A message that cannot be marshalled
+// (text that is not UTF-8) is reported; the caller leaves out what needs it.
+func (t *translator) pack(r *resource.Resource, path string, m proto.Message) *anypb.Any {
+	a, err := xds.Pack(m)
+	if err != nil {
+		t.report(diag.Error, CodeDropped, r, path, "left out: %v", err)
+		return nil
+	}
+	return a
+}
+
+// position is where a field of an object is written.
+func position(r *resource.Resource, path string) diag.Pos {
+	if r.At == nil {
+		return r.Pos
+	}
+	return r.At(path)
 }

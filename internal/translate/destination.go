@@ -1,0 +1,68 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/xds"
+)
+
+// destination returns the name of the cluster for a destination. Like istiod it
+// names one even if there is none, which makes Envoy answer 503; it says so.
+func (t *translator) destination(b *routeBuilder, dst *networking.Destination, path string) string {
+	host := fullName(dst.GetHost(), b.vs.Namespace, t.domain)
+	svc := t.services.find(host, b.vs.Namespace)
+	port := b.server.port()
+	if dst.GetPort() != nil {
+		port = dst.GetPort().GetNumber()
+	} else if svc != nil && len(svc.ports) == 1 {
+		port = svc.ports[0].number
+	}
+	t.checkDestination(b, dst, path, host, port, svc)
+	return xds.ClusterName(port, dst.GetSubset(), host)
+}
+
+// checkDestination reports, once per place, why a destination answers 503.
+func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destination, path, host string, port uint32, svc *service) {
+	report := func(s diag.Severity, code, field, format string, args ...any) {
+		d := diag.Diagnostic{
+			Pos: position(b.vs.Resource, path+field), Severity: s, Code: code,
+			Object: b.vs.Key.String(), Path: path + field, Message: fmt.Sprintf(format, args...),
+		}
+		if key := d.String(); !t.told[key] {
+			t.told[key] = true
+			t.diags = append(t.diags, d)
+		}
+	}
+	flag := fmt.Sprintf("--upstream %s:%d=127.0.0.1:3000", t.shortHost(host), port)
+	switch {
+	case svc == nil:
+		report(diag.Warning, CodeNoEndpoints, ".host", "no service %s is known, so requests are answered 503; to send them somewhere add %s", host, flag)
+		return
+	case dst.GetPort() == nil && len(svc.ports) > 1:
+		report(diag.Error, CodePortRequired, "", "the destination needs a port: %s has the ports %s", host, svc.portList())
+		return
+	}
+	sp, ok := svc.port(port)
+	if !ok {
+		report(diag.Warning, CodeNoEndpoints, ".port.number", "%s has no port %d (it has %s), so requests are answered 503", host, port, svc.portList())
+		return
+	}
+	sub, ok := t.subset(svc, dst.GetSubset())
+	if !ok {
+		report(diag.Warning, CodeNoEndpoints, ".subset", "no DestinationRule defines subset %s of %s, so requests are answered 503", dst.GetSubset(), host)
+		return
+	}
+	if len(svc.endpointsFor(sp, sub)) == 0 {
+		report(diag.Warning, CodeNoEndpoints, ".host", "%s has no endpoints, so requests are answered 503; to send them somewhere add %s",
+			strings.TrimSuffix(host+" subset "+dst.GetSubset(), " subset "), flag)
+	}
+}
+
+// shortHost is the shortest form of a host that --upstream takes.
+func (t *translator) shortHost(host string) string {
+	return strings.TrimSuffix(host, ".svc."+t.domain)
+}
