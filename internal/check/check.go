@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
 )
@@ -16,20 +18,50 @@ type Check struct {
 	Run func(*Pass)
 }
 
-// Pass is one run of a check.
-type Pass struct {
-	Set     *resource.Set
-	Options Options
-	Report  func(diag.Diagnostic)
-}
-
 // Options are the user's choices that checks obey.
 type Options struct {
-	// AllowUnenforced makes warnings of the errors about what is not enforced.
+	// AllowUnenforced makes warnings of the errors about protection that is
+	// asked for and not there.
 	AllowUnenforced bool
 }
 
-// Run applies the whole suite and returns the sorted findings.
+// Pass is one run of one check.
+type Pass struct {
+	Set     *resource.Set
+	Options Options
+	check   *Check
+	diags   *diag.List
+}
+
+// Report adds a finding about a field of an object; an empty path stands for the
+// object as a whole.
+func (p *Pass) Report(r *resource.Resource, path string, s diag.Severity, format string, args ...any) {
+	pos := r.Pos
+	if path != "" && r.At != nil {
+		pos = r.At(path)
+	}
+	*p.diags = append(*p.diags, diag.Diagnostic{
+		Pos:      pos,
+		Severity: s,
+		Code:     p.check.Code,
+		Object:   r.Key.String(),
+		Path:     path,
+		Message:  fmt.Sprintf(format, args...),
+	})
+}
+
+// Run applies the whole suite and returns the findings, sorted.
 func Run(set *resource.Set, o Options) diag.List {
-	return nil
+	var l diag.List
+	for _, c := range Suite() {
+		l = append(l, c.run(set, o)...)
+	}
+	l.Sort()
+	return l
+}
+
+func (c *Check) run(set *resource.Set, o Options) diag.List {
+	var l diag.List
+	c.Run(&Pass{Set: set, Options: o, check: c, diags: &l})
+	return l
 }

@@ -90,8 +90,10 @@ func (p *parser) object(root *node) {
 	if s != nil && !slices.Contains(s.versions, version) {
 		o.diags = append(o.diags, diag.Diagnostic{
 			Pos: o.pos(root.get("apiVersion").at), Severity: diag.Warning, Code: CodeIdentity, Object: o.key.String(), Path: "apiVersion",
-			Message: fmt.Sprintf("%s has no version %q in %s, so the object has no effect; known are %s", o.key.Kind, version, group, enumerate(s.versions)),
+			Message: fmt.Sprintf("%s has no version %q, so the object has no effect; known are %s", o.key.Kind, version, enumerate(s.versions)),
 		})
+		// Not the bare kind: what has it is decoded.
+		o.key.Kind = root.str("kind") + "." + version + "." + group
 		s = nil
 	}
 	var r *Resource

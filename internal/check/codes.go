@@ -1,0 +1,56 @@
+package check
+
+// The codes of this package.
+const (
+	// CodeUnenforced: the input asks for protection that would not be there.
+	// What has this code as an error must not be served.
+	CodeUnenforced = "CG0010"
+	// CodeNoEffect: the kind has no effect on traffic.
+	CodeNoEffect = "CG0011"
+	// CodeUnbuilt: the field is not translated yet.
+	CodeUnbuilt = "CG0012"
+	// CodeReference is Istio's ReferencedResourceNotFound.
+	CodeReference = "IST0101"
+)
+
+// Code explains a code of the diagnostics of crossgate to users.
+type Code struct {
+	// ID is Istio's where Istio's analyzer reports the same, else ours.
+	ID string
+	// Doc is one sentence.
+	Doc string
+}
+
+// Codes returns every code, sorted. A test holds that no other is in use.
+func Codes() []Code {
+	return []Code{
+		{"CG0001", "The document is not valid YAML or JSON."},
+		{"CG0002", "The object has a field that its kind does not have; kubectl and istiod would drop it in silence."},
+		{"CG0003", "A key is written twice in one mapping."},
+		{"CG0004", "Two objects have the same kind, namespace and name; the first counts."},
+		{"CG0005", "apiVersion, kind or metadata.name is missing, malformed or unknown."},
+		{"CG0006", "The input is larger or nested deeper than is accepted."},
+		{"CG0007", "A value has a control character, which would reach the wire as it is."},
+		{"CG0008", "A path does not exist or cannot be read."},
+		{"CG0009", "The system cannot watch a path; its changes are noticed by polling."},
+		{"CG0010", "The input asks for protection that is not enforced; --allow-unenforced serves all the same."},
+		{"CG0011", "The object is of a kind that has no effect on traffic here."},
+		{"CG0012", "The field is not translated yet and has no effect."},
+		{"CG0201", "A field asks for what is not translated yet; what depends on it is left out."},
+		{"CG0202", "The Gateway selects other workloads than this one."},
+		{"CG0203", "A Gateway was made up for VirtualServices whose Gateway is not given."},
+		{"CG0204", "A destination has no endpoints; requests to it are answered 503."},
+		{"CG0205", "A Secret was taken from the Gateway's own namespace and not from the workload's."},
+		{"CG0206", "An --upstream names no service, or one twice."},
+		{"CG0207", "A VirtualService or DestinationRule has no effect on this gateway."},
+		{"CG0208", "A route or resource could not be made and is left out."},
+		{"CG0300", "The engine cannot run a part of the configuration."},
+		{"CG0301", "Two listeners would use one port."},
+		{"CG0401", "A development certificate was made, or could not be."},
+		{"IST0101", "An object is referred to that does not exist."},
+		{"IST0106", "The object has not the form or the values that its kind demands."},
+		{"IST0112", "A destination with several ports is used without saying which."},
+		{"IST0145", "Two Gateways claim the same host on the same port."},
+		{"IST0161", "The credential of a Gateway is missing or invalid."},
+	}
+}
