@@ -1,0 +1,138 @@
+package examples
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/crossgate/crossgate/test/envoy"
+)
+
+// documents returns the runnable documents, relative to the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(envoy.Root(), "examples", "*", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{"README.md"}
+	for _, file := range files {
+		rel, err := filepath.Rel(envoy.Root(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, filepath.ToSlash(rel))
+	}
+	return out
+}
+
+func load(t *testing.T, file string) document {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(envoy.Root(), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := parse(string(text))
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	if len(doc) == 0 {
+		t.Fatalf("%s: nothing to run", file)
+	}
+	return doc
+}
+
+// TestDocuments runs the documents with crossgate as the gateway.
+func TestDocuments(t *testing.T) {
+	requireCurl(t)
+	for _, file := range documents(t) {
+		t.Run(file, func(t *testing.T) {
+			s := newSandbox(t)
+			stop := func() {}
+			for _, b := range load(t, file) {
+				if b.serve != nil {
+					stop()
+					stop = s.serve(t, b.serve)
+					continue
+				}
+				s.run(t, file, b)
+			}
+		})
+	}
+}
+
+// TestDocumentsOnEnvoy runs the requests of the documents against a real Envoy
+// with the bootstrap that translate writes.
+func TestDocumentsOnEnvoy(t *testing.T) {
+	requireCurl(t)
+	bin := envoy.Require(t)
+	for _, file := range documents(t) {
+		t.Run(file, func(t *testing.T) {
+			s := newSandbox(t)
+			stop := func() {}
+			for _, b := range load(t, file) {
+				switch {
+				case b.serve != nil:
+					stop()
+					stop = s.serveEnvoy(t, bin, b.serve)
+				case strings.HasPrefix(b.command, "curl ") && !strings.Contains(b.command, ":15"):
+					s.run(t, file, b)
+				}
+			}
+		})
+	}
+}
+
+// TestAnalyze shows that the examples have no findings.
+func TestAnalyze(t *testing.T) {
+	s := newSandbox(t)
+	for _, file := range documents(t) {
+		dir := filepath.Dir(file)
+		if dir == "." {
+			continue
+		}
+		t.Run(dir, func(t *testing.T) {
+			args := []string{"analyze", dir}
+			if strings.Contains(dir, "https") {
+				t.Log("its Secret comes from --dev-certs")
+			}
+			if out, err := s.command(s.bin, args...).CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("crossgate analyze %s: %v\n%s", dir, err, out)
+			}
+		})
+	}
+}
+
+// TestExamplesAreListed compares the folders with the list in the README of the
+// examples.
+func TestExamplesAreListed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(envoy.Root(), "examples", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\]\(([a-z-]+)/?\)`).FindAllStringSubmatch(string(text), -1) {
+		listed[m[1]] = true
+	}
+	entries, err := os.ReadDir(filepath.Join(envoy.Root(), "examples"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if !listed[e.Name()] {
+			t.Errorf("examples/README.md does not list %s", e.Name())
+		}
+		delete(listed, e.Name())
+		if _, err := os.Stat(filepath.Join(envoy.Root(), "examples", e.Name(), "README.md")); err != nil {
+			t.Error(err)
+		}
+	}
+	for name := range listed {
+		t.Errorf("examples/README.md lists %s, which is not there", name)
+	}
+}
