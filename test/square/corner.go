@@ -28,30 +28,27 @@ type Corner struct {
 	ids  *atomic.Int64
 }
 
-// planes start the two data planes from a bootstrap file.
-type planes struct {
-	envoy     string // the binary; "" leaves the corner out
-	crossgate string
+// plane is a data plane that a corner runs.
+type plane struct {
+	name string // envoy or engine
+	bin  string
 }
 
 // start starts every data plane with its own copy of the bootstrap and waits
 // until all of them accept connections.
-func (p planes) start(dir string, bootstrap []byte, desk *rawhttp.Desk) (corners []*Corner, err error) {
+func start(planes []plane, dir string, bootstrap []byte, desk *rawhttp.Desk) (corners []*Corner, err error) {
 	ids := new(atomic.Int64)
 	defer func() {
 		if err != nil {
 			_ = stop(corners)
 		}
 	}()
-	for _, plane := range []struct{ name, bin string }{{"envoy", p.envoy}, {"engine", p.crossgate}} {
-		if plane.bin == "" {
-			continue
-		}
+	for i, plane := range planes {
 		c := &Corner{Name: plane.name, desk: desk, ids: ids}
 		if c.placed, err = place(bootstrap); err != nil {
 			return corners, err
 		}
-		file := filepath.Join(dir, plane.name+".json")
+		file := filepath.Join(dir, fmt.Sprintf("%d-%s.json", i, plane.name))
 		if err := os.WriteFile(file, c.text, 0o600); err != nil {
 			return corners, err
 		}

@@ -44,4 +44,19 @@
 //
 // The lines from the arrow on are the complete answer, as Answer.Lines prints it.
 // -update writes them, from the real Envoy only.
+//
+// # Generated requests
+//
+// TestGenerated makes random policies at all levels and random requests to them.
+// When two answers differ it leaves out parts of the policy and of the request
+// as long as they still differ, and prints what remains as a script, ready to be
+// kept under test/scripts.
+//
+// # Environment
+//
+//	SQUARE_CORNERS   the corners to run, first the one that is right: envoy,engine
+//	SQUARE_N         generated requests: 2000
+//	SQUARE_SEED      their seed: 1; "random" chooses one
+//	CROSSGATE_BIN    the crossgate binary; without it, one is built
+//	CROSSGATE_ENVOY  the Envoy binary; without it, the one in .tools
 package square

@@ -54,23 +54,23 @@ func crossgate(t testing.TB) string {
 	return built.bin
 }
 
-// corners returns the data planes that $SQUARE_CORNERS names, all by default.
-func cornersOf(t testing.TB) planes {
+// planesOf returns the data planes that $SQUARE_CORNERS names; by default the
+// real Envoy, which is the first because it is right, and the engine.
+func planesOf(t testing.TB) (out []plane) {
 	t.Helper()
 	names := os.Getenv("SQUARE_CORNERS")
 	if names == "" {
 		names = "envoy,engine"
 	}
-	var p planes
 	for name := range strings.SplitSeq(names, ",") {
 		switch name {
 		case "envoy":
-			p.envoy = envoy.Require(t)
+			out = append(out, plane{name, envoy.Require(t)})
 		case "engine":
-			p.crossgate = crossgate(t)
+			out = append(out, plane{name, crossgate(t)})
 		default:
 			t.Fatalf("SQUARE_CORNERS: unknown corner %q", name)
 		}
 	}
-	return p
+	return out
 }

@@ -1,0 +1,254 @@
+package square
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+const (
+	perSite = 25 // requests to one site
+	tables  = 5  // route configurations in one bootstrap
+	workers = 4
+	// shrunk is how many differences are made small and printed in full.
+	shrunk = 3
+)
+
+// number reads a number from the environment.
+func number(t *testing.T, name string, def uint64) uint64 {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return def
+	}
+	if s == "random" {
+		return rand.Uint64()
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestGenerated sends $SQUARE_N generated requests (2,000) to as many generated
+// policies, from the seed $SQUARE_SEED (1; "random" chooses one), and compares
+// the engine with Envoy. A difference is made small and printed as a script.
+func TestGenerated(t *testing.T) {
+	planes := planesOf(t)
+	n, seed := int(number(t, "SQUARE_N", 2000)), number(t, "SQUARE_SEED", 1)
+	t.Logf("SQUARE_SEED=%d SQUARE_N=%d", seed, n)
+	g := newGenerator(seed)
+	policies := make([]*corsv3.CorsPolicy, tables) // the first one stays without
+	for i := 1; i < tables; i++ {
+		policies[i] = g.policy()
+	}
+	var probes []probe
+	for len(probes) < n {
+		s := g.site(policies[g.IntN(tables)])
+		for range perSite {
+			probes = append(probes, g.probe(s))
+		}
+	}
+	b := newBench(t, planes)
+	different, err := b.run(probes, keepAlive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("answers by kind: %v", b.kinds)
+	for i, d := range different {
+		if i == shrunk {
+			break
+		}
+		b.report(d, seed)
+	}
+	if len(different) > 0 {
+		t.Errorf("%d of %d requests are answered differently (SQUARE_SEED=%d SQUARE_N=%d)", len(different), len(probes), seed, n)
+	}
+}
+
+// bench runs probes on all corners.
+type bench struct {
+	t      *testing.T
+	planes []plane
+	desk   *rawhttp.Desk
+	up     *rawhttp.Upstream
+	dead   int
+
+	mu    sync.Mutex
+	kinds map[string]int // how many answers of which kind the first corner gave
+}
+
+func newBench(t *testing.T, p []plane) *bench {
+	t.Helper()
+	b := &bench{t: t, planes: p, desk: rawhttp.NewDesk(), dead: freePort(), kinds: map[string]int{}}
+	var err error
+	if b.up, err = rawhttp.Listen("", b.desk); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.up.Close)
+	return b
+}
+
+// difference is a probe with the answers of the corners.
+type difference struct {
+	probe   probe
+	index   int
+	answers [][]string
+}
+
+// How run connects.
+const (
+	keepAlive = true  // many requests over one connection
+	fresh     = false // a connection each
+)
+
+// run sends every probe to every corner and returns those with unequal answers.
+func (b *bench) run(probes []probe, keep bool) ([]difference, error) {
+	var sites []*site
+	seen := map[*site]bool{}
+	for _, p := range probes {
+		if !seen[p.Site] {
+			seen[p.Site] = true
+			sites = append(sites, p.Site)
+		}
+	}
+	text, where, err := layout(sites, uint32(b.up.Port()), uint32(b.dead))
+	if err != nil {
+		return nil, err
+	}
+	corners, err := start(b.planes, b.t.TempDir(), text, b.desk)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := stop(corners); err != nil {
+			b.t.Error(err)
+		}
+	}()
+	var out []difference
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			lines := newLines(corners)
+			defer lines.close()
+			for i := w; i < len(probes); i += workers {
+				answers := lines.ask(probes[i], where[probes[i].Site], keep)
+				b.mu.Lock()
+				b.kinds[kind(answers[0])]++
+				if !allEqual(answers) {
+					out = append(out, difference{probes[i], i, answers})
+				}
+				b.mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(out, func(x, y difference) int { return x.index - y.index })
+	return out, nil
+}
+
+// report makes a difference small and prints it.
+func (b *bench) report(d difference, seed uint64) {
+	again, err := b.run([]probe{d.probe}, fresh)
+	if err != nil || len(again) == 0 {
+		b.t.Errorf("request %d differs only after others on one connection (%v):\n%s", d.index, err, cmp.Diff(d.answers[0], d.answers[1]))
+		return
+	}
+	smallest := again[0]
+	p, err := shrink(d.probe, func(candidates []probe) (int, error) {
+		found, err := b.run(candidates, fresh)
+		if err != nil || len(found) == 0 {
+			return -1, err
+		}
+		smallest = found[0]
+		return smallest.index, nil
+	})
+	if err != nil {
+		b.t.Error(err)
+	}
+	text, err := p.script("Found by SQUARE_SEED="+strconv.FormatUint(seed, 10)+".", smallest.answers[0])
+	if err != nil {
+		b.t.Error(err)
+	}
+	b.t.Errorf("request %d: (-envoy +engine):\n%s\nas a script:\n%s", d.index, cmp.Diff(smallest.answers[0], smallest.answers[1]), text)
+}
+
+// kind says what became of a request: its status, whether the answer carries an
+// allowed origin, and whether the upstream was called.
+func kind(answer []string) string {
+	k := strings.TrimPrefix(answer[0], "=> ")
+	if slices.ContainsFunc(answer, func(l string) bool { return strings.HasPrefix(l, "access-control-allow-origin:") }) {
+		k += " acao"
+	}
+	if answer[len(answer)-1] == "upstream: not called" {
+		k += " local"
+	}
+	return k
+}
+
+func allEqual(answers [][]string) bool {
+	for _, a := range answers[1:] {
+		if !slices.Equal(answers[0], a) {
+			return false
+		}
+	}
+	return true
+}
+
+// lines are the open connections of one worker to the corners' listeners.
+type lines struct {
+	corners []*Corner
+	open    []map[string]*rawhttp.Conn
+}
+
+func newLines(corners []*Corner) *lines {
+	l := &lines{corners: corners}
+	for range corners {
+		l.open = append(l.open, map[string]*rawhttp.Conn{})
+	}
+	return l
+}
+
+func (l *lines) close() {
+	for _, m := range l.open {
+		for _, c := range m {
+			_ = c.Close()
+		}
+	}
+}
+
+// ask sends the probe to every corner and returns their answers.
+func (l *lines) ask(p probe, at address, keep bool) [][]string {
+	tc := &Case{Request: p.Request, Plan: p.Plan}
+	tc.Request.Fields = append(rawhttp.Fields{{Name: "Host", Value: at.Host}}, p.Request.Fields...)
+	out := make([][]string, len(l.corners))
+	for i, c := range l.corners {
+		conn := l.open[i][at.Listener]
+		if conn == nil {
+			var err error
+			if conn, err = c.dial(at.Listener); err != nil {
+				out[i] = []string{err.Error()}
+				continue
+			}
+		}
+		a := c.send(conn, tc)
+		out[i] = a.Lines()
+		if keep && a.Response.Reusable() {
+			l.open[i][at.Listener] = conn
+			continue
+		}
+		_ = conn.Close()
+		delete(l.open[i], at.Listener)
+	}
+	return out
+}

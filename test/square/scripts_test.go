@@ -1,0 +1,127 @@
+package square
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+// TestScripts runs every script of test/scripts on all corners.
+func TestScripts(t *testing.T) {
+	root := filepath.Join(envoy.Root(), "test", "scripts")
+	files, err := filepath.Glob(filepath.Join(root, "*", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts (%v)", err)
+	}
+	for _, file := range files {
+		name, _ := filepath.Rel(root, file)
+		t.Run(strings.TrimSuffix(name, ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			runScript(t, file)
+		})
+	}
+}
+
+func runScript(t *testing.T, file string) {
+	planes := planesOf(t)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseScript(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := rawhttp.NewDesk()
+	corners, err := start(planes, t.TempDir(), bootstrapOf(t, s, desk), desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(corners); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, c := range s.Cases() {
+		runCase(t, corners, c)
+	}
+	if *update && !t.Failed() {
+		if err := os.WriteFile(file, s.Format(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runCase sends the request to all corners and compares their answers with the
+// expectation, and with each other.
+func runCase(t *testing.T, corners []*Corner, c *Case) {
+	answers := make([][]string, len(corners))
+	for i, corner := range corners {
+		a, err := corner.do(c)
+		if err != nil {
+			t.Errorf("requests:%d: %s: %v", c.Line, corner.Name, err)
+			return
+		}
+		answers[i] = a.Lines()
+	}
+	if *update && corners[0].Name == "envoy" {
+		c.Want = answers[0]
+	}
+	for i, got := range answers {
+		if diff := cmp.Diff(c.Want, got); diff != "" {
+			t.Errorf("requests:%d: %s %s: %s answers otherwise than the script says (-want +got):\n%s",
+				c.Line, c.Request.Method, c.Request.Target, corners[i].Name, diff)
+		}
+		if i > 0 && !slices.Equal(answers[0], got) {
+			t.Errorf("requests:%d: %s %s: the corners differ (-%s +%s):\n%s", c.Line, c.Request.Method, c.Request.Target,
+				corners[0].Name, corners[i].Name, cmp.Diff(answers[0], got))
+		}
+	}
+}
+
+// bootstrapOf returns the script's bootstrap, or that of its resources, and
+// starts the upstreams that it names.
+func bootstrapOf(t *testing.T, s *Script, desk *rawhttp.Desk) []byte {
+	t.Helper()
+	upstreams := map[string]*rawhttp.Upstream{}
+	port := func(name string) (int, error) {
+		if u := upstreams[name]; u != nil {
+			return u.Port(), nil
+		}
+		u, err := rawhttp.Listen(name, desk)
+		if err != nil {
+			return 0, err
+		}
+		t.Cleanup(u.Close)
+		upstreams[name] = u
+		return u.Port(), nil
+	}
+	dir := t.TempDir()
+	for _, f := range s.archive.Files {
+		data, err := fill(f.Data, port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f.Name {
+		case bootstrapFile:
+			return data
+		case requestsFile:
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.Name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := translate(crossgate(t), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package square
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"sigs.k8s.io/yaml"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+// maxRounds bounds how long a difference is made smaller.
+const maxRounds = 60
+
+// shrink makes the probe smaller while differs still says true of it. differs
+// gets all candidates of a round at once, because every round starts the data
+// planes anew; it returns the index of the first that differs, or -1.
+func shrink(p probe, differs func([]probe) (int, error)) (probe, error) {
+	for range maxRounds {
+		candidates := p.smaller()
+		i, err := differs(candidates)
+		if err != nil || i < 0 {
+			return p, err
+		}
+		p = candidates[i]
+	}
+	return p, nil
+}
+
+// smaller returns the probes that are one step simpler, those that leave most
+// out first.
+func (p probe) smaller() (out []probe) {
+	edit := func(change func(*probe)) {
+		s := *p.Site
+		c := probe{&s, p.Request, p.Plan}
+		change(&c)
+		out = append(out, c)
+	}
+	for l, policy := range p.Site.Policies {
+		if policy != nil {
+			edit(func(c *probe) { c.Site.Policies[l] = nil })
+		}
+	}
+	if s := p.Site; s.Action != actCluster {
+		edit(func(c *probe) { c.Site.Action, c.Site.Policies[levelCluster] = actCluster, nil })
+	}
+	if p.Site.Off || p.Site.Wrapped {
+		edit(func(c *probe) { c.Site.Off, c.Site.Wrapped = false, false })
+	}
+	if p.Site.Method != "" {
+		edit(func(c *probe) { c.Site.Method = "" })
+	}
+	if p.Plan.Status != 0 || p.Plan.Chunked || p.Plan.Sleep != 0 || p.Plan.Close != "" {
+		edit(func(c *probe) { c.Plan = rawhttp.Plan{Fields: p.Plan.Fields} })
+	}
+	if p.Request.Body != nil {
+		edit(func(c *probe) { c.Request.Body = nil })
+	}
+	if p.Request.Target != "/" {
+		edit(func(c *probe) { c.Request.Target = "/" })
+	}
+	for fewer := range without(p.Site.Added) {
+		edit(func(c *probe) { c.Site.Added = fewer })
+	}
+	for fewer := range without(p.Plan.Fields) {
+		edit(func(c *probe) { c.Plan.Fields = fewer })
+	}
+	for fewer := range without(p.Request.Fields) {
+		edit(func(c *probe) { c.Request.Fields = fewer })
+	}
+	for l, policy := range p.Site.Policies {
+		for _, simpler := range simplerPolicies(policy) {
+			edit(func(c *probe) { c.Site.Policies[l] = simpler })
+		}
+	}
+	return out
+}
+
+// without yields the lists that lack one of the fields.
+func without(fields rawhttp.Fields) func(yield func(rawhttp.Fields) bool) {
+	return func(yield func(rawhttp.Fields) bool) {
+		for i := range fields {
+			if !yield(slices.Delete(slices.Clone(fields), i, i+1)) {
+				return
+			}
+		}
+	}
+}
+
+// simplerPolicies returns copies of the policy that lack one field or one
+// matcher each.
+func simplerPolicies(p *corsv3.CorsPolicy) (out []*corsv3.CorsPolicy) {
+	if p == nil {
+		return nil
+	}
+	p.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		c := proto.CloneOf(p)
+		c.ProtoReflect().Clear(fd)
+		out = append(out, c)
+		return true
+	})
+	for i, m := range p.GetAllowOriginStringMatch() {
+		c := proto.CloneOf(p)
+		c.AllowOriginStringMatch = slices.Delete(c.AllowOriginStringMatch, i, i+1)
+		out = append(out, c)
+		if m.GetIgnoreCase() {
+			c := proto.CloneOf(p)
+			c.AllowOriginStringMatch[i].IgnoreCase = false
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// script prints the probe as a request script.
+func (p probe) script(why string, want []string) ([]byte, error) {
+	const up, dead = 1, 2
+	text, where, err := layout([]*site{p.Site}, up, dead)
+	if err != nil {
+		return nil, err
+	}
+	if text, err = yaml.JSONToYAML(text); err != nil {
+		return nil, err
+	}
+	text = bytes.ReplaceAll(text, []byte("port_value: 1\n"), []byte("port_value: $upstream\n"))
+	text = bytes.ReplaceAll(text, []byte("port_value: 2\n"), []byte("port_value: $closed\n"))
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host)
+	for _, f := range p.Request.Fields {
+		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Value)
+	}
+	if p.Request.Body != nil {
+		fmt.Fprintf(&b, "body: %q\n", p.Request.Body)
+	}
+	writePlan(&b, p.Plan)
+	for _, l := range want {
+		fmt.Fprintln(&b, l)
+	}
+	return txtar.Format(&txtar.Archive{Comment: []byte(why + "\n"), Files: []txtar.File{
+		{Name: bootstrapFile, Data: text}, {Name: requestsFile, Data: b.Bytes()},
+	}}), nil
+}
+
+func writePlan(b *bytes.Buffer, p rawhttp.Plan) {
+	if p.Status != 0 {
+		fmt.Fprintf(b, "upstream: status %d\n", p.Status)
+	}
+	for _, f := range p.Fields {
+		fmt.Fprintf(b, "upstream: header %s: %s\n", f.Name, f.Value)
+	}
+	if p.Chunked {
+		fmt.Fprintln(b, "upstream: chunked")
+	}
+	if p.Close != "" {
+		fmt.Fprintf(b, "upstream: close %s\n", p.Close)
+	}
+	if p.Sleep != 0 {
+		fmt.Fprintf(b, "upstream: sleep %v\n", p.Sleep)
+	}
+}
