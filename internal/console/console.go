@@ -72,7 +72,7 @@ func site(pages []page) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
-			writeText(w, http.StatusMethodNotAllowed, "Method Not Allowed\n")
+			writeText(w, http.StatusMethodNotAllowed, fmt.Sprintf("Method %s not allowed, GET required.\n", r.Method))
 			return
 		}
 		if r.URL.Path == "/" {

@@ -66,7 +66,7 @@ func TestPages(t *testing.T) {
 		{"unknown", "GET", "/nope", live, 404, "invalid path. …"},
 		{"index", "GET", "/", live, 200, "the paths are:\n…"},
 		{"head", "HEAD", "/ready", live, 200, "…"},
-		{"post", "POST", "/ready", live, 405, "Method Not Allowed\n"},
+		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
 		{"dump parameters", "GET", "/config_dump?resource=dynamic_route_configs&mask=route_config.name&include_eds", live, 200, `{"Resource":"dynamic_route_configs","Mask":"route_config.name","Endpoints":true,…`},
 		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 400, "nonsense not found in config dump\n"},

@@ -130,7 +130,7 @@ func (c *CA) create() error {
 		return err
 	}
 	// Another process may have been faster; then its CA is the one.
-	if err := createFile(filepath.Join(c.dir, caKeyFile), data, 0o600); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := createFile(filepath.Join(c.dir, caKeyFile), data, ModePrivate); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("development CA: %w", err)
 	}
 	return c.load()
@@ -143,7 +143,7 @@ func (c *CA) publish() error {
 	if have, err := os.ReadFile(c.CertFile()); err == nil && bytes.Equal(have, want) {
 		return nil
 	}
-	if err := replaceFile(c.CertFile(), want, 0o644); err != nil {
+	if err := ReplaceFile(c.CertFile(), want, ModePublic); err != nil {
 		return fmt.Errorf("certificate of the development CA: %w", err)
 	}
 	return nil

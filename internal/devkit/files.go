@@ -110,8 +110,15 @@ func createFile(path string, data []byte, mode fs.FileMode) error {
 	return os.Rename(tmp, path) // a file system without hard links
 }
 
-// replaceFile gives a file a new content, whole or not at all.
-func replaceFile(path string, data []byte, mode fs.FileMode) error {
+// The modes of files with certificates and with private keys.
+const (
+	ModePublic  fs.FileMode = 0o644
+	ModePrivate fs.FileMode = 0o600
+)
+
+// ReplaceFile gives a file a new content and mode, whole or not at all; it
+// never has a wider mode on the way.
+func ReplaceFile(path string, data []byte, mode fs.FileMode) error {
 	tmp, err := writeTemp(path, data, mode)
 	if err != nil {
 		return err

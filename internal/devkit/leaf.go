@@ -87,12 +87,12 @@ func (c *CA) storedLeaf(id string, names []string) (*pair, error) {
 	if errors.Is(statErr(path), os.ErrNotExist) {
 		// Of several processes that start together one wins, and the others
 		// read what it wrote.
-		err = createFile(path, data, 0o600)
+		err = createFile(path, data, ModePrivate)
 		if errors.Is(err, os.ErrExist) {
 			err = nil
 		}
 	} else {
-		err = replaceFile(path, data, 0o600)
+		err = ReplaceFile(path, data, ModePrivate)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("development certificate: %w", err)
