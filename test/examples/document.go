@@ -2,6 +2,7 @@ package examples
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ type document []block
 // A block is either a gateway to start or a command with its output.
 type block struct {
 	line    int      // where it is in the file, from 1
+	output  int      // the line behind the command, where its output begins
 	serve   []string // the arguments behind "crossgate serve"
 	command string   // for a shell
 	want    []string // the lines it prints; "..." stands for any number of lines
@@ -83,7 +85,7 @@ func consoleBlocks(lines []string, start int) (document, error) {
 			i++
 			command += "\n" + lines[i]
 		}
-		doc = append(doc, block{line: at, command: command})
+		doc = append(doc, block{line: at, output: start + i + 1, command: command})
 	}
 	return doc, nil
 }
@@ -121,4 +123,16 @@ func stable(out string) []string {
 		lines = lines[:len(lines)-1]
 	}
 	return lines
+}
+
+// rewrite returns the Markdown text with other output behind the commands, given
+// by the line of the command.
+func (doc document) rewrite(text string, output map[int][]string) string {
+	lines := strings.Split(text, "\n")
+	for _, b := range slices.Backward(doc) {
+		if got, ok := output[b.line]; ok {
+			lines = slices.Replace(lines, b.output-1, b.output-1+len(b.want), got...)
+		}
+	}
+	return strings.Join(lines, "\n")
 }

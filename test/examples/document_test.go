@@ -32,11 +32,15 @@ $ true
 	}
 	want := document{
 		{line: 5, serve: []string{"examples/a", "--upstream", "a=b"}},
-		{line: 12, command: "curl -si \\\n    http://127.0.0.1:8080/", want: []string{"HTTP/1.1 200 OK", "..."}},
-		{line: 16, command: "true"},
+		{line: 12, output: 14, command: "curl -si \\\n    http://127.0.0.1:8080/", want: []string{"HTTP/1.1 200 OK", "..."}},
+		{line: 16, output: 17, command: "true"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(block{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	rewritten := got.rewrite(text, map[int][]string{12: {"HTTP/1.1 404 Not Found"}, 16: {"done"}})
+	if want := strings.NewReplacer("HTTP/1.1 200 OK\n...", "HTTP/1.1 404 Not Found", "$ true", "$ true\ndone").Replace(text); rewritten != want {
+		t.Errorf("rewritten (-want +got):\n%s", cmp.Diff(want, rewritten))
 	}
 	if _, err := parse("```console\noutput\n$ true\n```\n"); err == nil {
 		t.Error("no error for output without a command")

@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/crossgate/crossgate/test/envoy"
 )
+
+var update = flag.Bool("update", false, "write the answers of the real Envoy into the documents")
 
 // documents returns the runnable documents, relative to the repository.
 func documents(t *testing.T) []string {
@@ -30,11 +33,7 @@ func documents(t *testing.T) []string {
 
 func load(t *testing.T, file string) document {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(envoy.Root(), file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := parse(string(text))
+	doc, err := parse(read(t, file))
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
@@ -42,6 +41,15 @@ func load(t *testing.T, file string) document {
 		t.Fatalf("%s: nothing to run", file)
 	}
 	return doc
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(envoy.Root(), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // TestDocuments runs the documents with crossgate as the gateway.
@@ -64,21 +72,29 @@ func TestDocuments(t *testing.T) {
 }
 
 // TestDocumentsOnEnvoy runs the requests of the documents against a real Envoy
-// with the bootstrap that translate writes.
+// with the bootstrap that translate writes. With -update, its answers become
+// what the documents say.
 func TestDocumentsOnEnvoy(t *testing.T) {
 	requireCurl(t)
 	bin := envoy.Require(t)
 	for _, file := range documents(t) {
 		t.Run(file, func(t *testing.T) {
 			s := newSandbox(t)
+			doc, answers := load(t, file), map[int][]string{}
 			stop := func() {}
-			for _, b := range load(t, file) {
+			for _, b := range doc {
 				switch {
 				case b.serve != nil:
 					stop()
 					stop = s.serveEnvoy(t, bin, b.serve)
 				case strings.HasPrefix(b.command, "curl ") && !strings.Contains(b.command, ":15"):
-					s.run(t, file, b)
+					answers[b.line] = s.run(t, file, b)
+				}
+			}
+			if *update && !t.Failed() {
+				text := doc.rewrite(read(t, file), answers)
+				if err := os.WriteFile(filepath.Join(envoy.Root(), file), []byte(text), 0o644); err != nil {
+					t.Error(err)
 				}
 			}
 		})
@@ -108,12 +124,9 @@ func TestAnalyze(t *testing.T) {
 // TestExamplesAreListed compares the folders with the list in the README of the
 // examples.
 func TestExamplesAreListed(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(envoy.Root(), "examples", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := read(t, "examples/README.md")
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\]\(([a-z-]+)/?\)`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`\]\(([a-z-]+)/?\)`).FindAllStringSubmatch(text, -1) {
 		listed[m[1]] = true
 	}
 	entries, err := os.ReadDir(filepath.Join(envoy.Root(), "examples"))

@@ -145,8 +145,9 @@ func (s *sandbox) serveEnvoy(t *testing.T, bin string, args []string) (stop func
 	})
 }
 
-// run executes the command of a block and compares what it prints.
-func (s *sandbox) run(t *testing.T, file string, b block) {
+// run executes the command of a block, compares what it prints with what the
+// document says, and returns it.
+func (s *sandbox) run(t *testing.T, file string, b block) []string {
 	t.Helper()
 	text := b.command
 	for _, port := range ports {
@@ -159,9 +160,10 @@ func (s *sandbox) run(t *testing.T, file string, b block) {
 		t.Errorf("%s:%d: %s\n%v", file, b.line, b.command, err)
 	}
 	got := stable(out.String())
-	if want := stable(strings.Join(b.want, "\n")); !matches(want, got) {
+	if want := stable(strings.Join(b.want, "\n")); !matches(want, got) && !*update {
 		t.Errorf("%s:%d: $ %s\nprints\n%s\nwant\n%s", file, b.line, b.command, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	return got
 }
 
 // requireCurl skips the test where the documents' commands cannot run.
