@@ -18,7 +18,8 @@ SUITES     := $(wildcard test/square test/endurance test/examples test/guide)
 SOURCES    := $(shell find cmd internal -name '*.go' -o -name '*.html' -o -name '*.js' 2>/dev/null) go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test vet staticcheck gofumpt compile unit race square fuzz bench bench-quick tools clean suites FORCE
+.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples sizes fuzz bench \
+  bench-quick tools clean FORCE
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +53,7 @@ gofumpt: $(STAGE) $(TOOLS)/VERSION
 	@$(RUN) 1m gofumpt sh -c 'test -z "$$($(TOOLS)/gofumpt -l $(wildcard bench cmd internal scripts test) | tee /dev/stderr)"'
 
 unit: $(STAGE)
-	@$(RUN) 5m -gotest "unit tests" $(GOTEST) -shuffle=on ./cmd/... ./internal/... ./scripts/... ./bench/... ./test/layers
+	@$(RUN) 5m -gotest "unit tests" $(GOTEST) -shuffle=on ./cmd/... ./internal/... ./scripts/... ./bench/... ./test/layers ./test/rawhttp
 
 # The stages that test adds.
 race: $(STAGE)
@@ -61,10 +62,13 @@ race: $(STAGE)
 suites: $(notdir $(SUITES))
 
 square: $(STAGE) .tools/envoy/VERSION ## the same bootstrap and requests on our engine and on a real Envoy
-	@$(RUN) 10m -gotest square $(GOTEST) -count=1 -timeout 10m ./test/square/...
+	@$(RUN) 10m -gotest square $(GOTEST) -count=1 -timeout 10m ./test/square/... ./test/envoy
 
-endurance guide examples: $(STAGE) .tools/envoy/VERSION build
+endurance guide examples: $(STAGE) .tools/envoy/VERSION
 	@$(RUN) 8m -gotest $@ $(GOTEST) -count=1 -timeout 8m ./test/$@/...
+
+sizes: ## the files and functions that are larger than we aim at
+	@$(GO) test -count=1 -run TestSizes -v ./test/layers
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@scripts/fuzz.sh $(FUZZTIME)

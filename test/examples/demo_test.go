@@ -3,7 +3,6 @@ package examples
 import (
 	"bytes"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,10 +12,9 @@ import (
 // TestDemo runs the demo for a few seconds, and what it prints first.
 func TestDemo(t *testing.T) {
 	s := newSandbox(t)
-	demo := filepath.Join(t.TempDir(), "demo")
-	build := exec.Command("go", "build", "-o", demo, "../../scripts/demo")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	demo, err := build("demo", "./scripts/demo")
+	if err != nil {
+		t.Fatal(err)
 	}
 	cmd := s.command(demo, "-bin", s.bin, "-for", "3s", "-port-offset", strconv.Itoa(s.offset))
 	out := &waiting{want: "answered as promised", found: make(chan struct{})}

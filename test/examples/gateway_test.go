@@ -27,21 +27,20 @@ type sandbox struct {
 	offset    int    // of every port
 }
 
-// newSandbox makes a home whose folder bin has the crossgate binary in it, and
-// starts the backend.
+// binary builds crossgate, once for all tests.
+func binary(t *testing.T) string {
+	t.Helper()
+	bin, err := buildBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// newSandbox makes a home and starts the backend.
 func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	bin := filepath.Join(envoy.Root(), "bin", "crossgate")
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatal("no bin/crossgate: run make build")
-	}
-	s := &sandbox{bin: bin, home: t.TempDir(), offset: freeOffset(t)}
-	if err := os.Mkdir(filepath.Join(s.home, "bin"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(bin, filepath.Join(s.home, "bin", "crossgate")); err != nil {
-		t.Fatal(err)
-	}
+	s := &sandbox{bin: binary(t), home: t.TempDir(), offset: freeOffset(t)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +87,7 @@ func (s *sandbox) args(serve []string) []string {
 func (s *sandbox) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = envoy.Root()
-	cmd.Env = append(os.Environ(), "HOME="+s.home, "XDG_CONFIG_HOME=", "PATH="+filepath.Join(s.home, "bin")+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "HOME="+s.home, "XDG_CONFIG_HOME=", "PATH="+filepath.Dir(s.bin)+":"+os.Getenv("PATH"))
 	return cmd
 }
 
