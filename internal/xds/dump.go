@@ -1,6 +1,17 @@
 package xds
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
 
 // DumpOptions are the query parameters of Envoy's /config_dump.
 type DumpOptions struct {
@@ -14,13 +25,200 @@ type DumpOptions struct {
 	Endpoints bool
 	// Updated is reported as the time of the last update.
 	Updated time.Time
+	// Bootstrap is shown for a snapshot that was not loaded from one.
+	Bootstrap *bootstrapv3.Bootstrap
 }
 
 // ConfigDump returns the snapshot in the JSON of Envoy's /config_dump, with one
-// space of indent and private keys redacted.
-func (s *Snapshot) ConfigDump(_ DumpOptions) ([]byte, error) { return nil, nil }
+// space of indent and sensitive values redacted. A snapshot that was loaded from
+// a bootstrap has static resources, any other dynamic ones. It fails for a
+// resource or mask that names no field.
+func (s *Snapshot) ConfigDump(o DumpOptions) ([]byte, error) {
+	sections, err := s.sections(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Resource != "" {
+		if sections, err = elements(sections, o.Resource); err != nil {
+			return nil, err
+		}
+	}
+	dump := new(adminv3.ConfigDump)
+	matched := o.Mask == ""
+	for _, m := range sections {
+		if o.Mask != "" {
+			kept := applyMask(m, o.Mask)
+			matched = matched || kept
+			if !kept {
+				continue
+			}
+		}
+		a, err := Pack(redact(m))
+		if err != nil {
+			return nil, err
+		}
+		dump.Configs = append(dump.Configs, a)
+	}
+	if !matched {
+		return nil, fmt.Errorf("mask %q names no field of the dump", o.Mask)
+	}
+	return marshalJSON(dump)
+}
 
-// Render returns the snapshot's resources as readable JSON: listeners, routes,
-// clusters, endpoints and secrets (private keys redacted). Equal snapshots give
-// equal bytes.
-func (s *Snapshot) Render() ([]byte, error) { return nil, nil }
+// sections returns the messages of a full dump in Envoy's order.
+func (s *Snapshot) sections(o DumpOptions) ([]proto.Message, error) {
+	d := &dumper{snapshot: s, static: s.Bootstrap != nil, updated: timestamppb.New(o.Updated)}
+	bootstrap := s.Bootstrap
+	if bootstrap == nil {
+		bootstrap = o.Bootstrap
+	}
+	sections := []proto.Message{&adminv3.BootstrapConfigDump{Bootstrap: bootstrap, LastUpdated: d.updated}, d.clusters()}
+	if o.Endpoints {
+		sections = append(sections, d.endpoints())
+	}
+	sections = append(sections, d.listeners(), &adminv3.ScopedRoutesConfigDump{}, d.routes(), d.secrets())
+	return sections, d.err
+}
+
+// dumper makes the sections; the first error stays.
+type dumper struct {
+	snapshot *Snapshot
+	static   bool
+	updated  *timestamppb.Timestamp
+	err      error
+}
+
+func (d *dumper) pack(m proto.Message) *anypb.Any {
+	a, err := Pack(m)
+	if err != nil && d.err == nil {
+		d.err = err
+	}
+	return a
+}
+
+func (d *dumper) clusters() proto.Message {
+	out := new(adminv3.ClustersConfigDump)
+	for _, c := range d.snapshot.Clusters {
+		if d.static {
+			out.StaticClusters = append(out.StaticClusters, &adminv3.ClustersConfigDump_StaticCluster{
+				Cluster: d.pack(c), LastUpdated: d.updated,
+			})
+			continue
+		}
+		out.DynamicActiveClusters = append(out.DynamicActiveClusters, &adminv3.ClustersConfigDump_DynamicCluster{
+			VersionInfo: d.snapshot.Version, Cluster: d.pack(c), LastUpdated: d.updated,
+		})
+	}
+	if !d.static {
+		out.VersionInfo = d.snapshot.Version
+	}
+	return out
+}
+
+func (d *dumper) endpoints() proto.Message {
+	out := new(adminv3.EndpointsConfigDump)
+	for _, c := range d.snapshot.Clusters {
+		if c.GetLoadAssignment() != nil {
+			out.StaticEndpointConfigs = append(out.StaticEndpointConfigs, &adminv3.EndpointsConfigDump_StaticEndpointConfig{
+				EndpointConfig: d.pack(c.GetLoadAssignment()), LastUpdated: d.updated,
+			})
+		}
+	}
+	for _, e := range d.snapshot.Endpoints {
+		out.DynamicEndpointConfigs = append(out.DynamicEndpointConfigs, &adminv3.EndpointsConfigDump_DynamicEndpointConfig{
+			VersionInfo: d.snapshot.Version, EndpointConfig: d.pack(e), LastUpdated: d.updated,
+		})
+	}
+	return out
+}
+
+func (d *dumper) listeners() proto.Message {
+	out := new(adminv3.ListenersConfigDump)
+	for _, l := range d.snapshot.Listeners {
+		if d.static {
+			out.StaticListeners = append(out.StaticListeners, &adminv3.ListenersConfigDump_StaticListener{
+				Listener: d.pack(l), LastUpdated: d.updated,
+			})
+			continue
+		}
+		out.DynamicListeners = append(out.DynamicListeners, &adminv3.ListenersConfigDump_DynamicListener{
+			Name: l.GetName(),
+			ActiveState: &adminv3.ListenersConfigDump_DynamicListenerState{
+				VersionInfo: d.snapshot.Version, Listener: d.pack(l), LastUpdated: d.updated,
+			},
+		})
+	}
+	if !d.static {
+		out.VersionInfo = d.snapshot.Version
+	}
+	return out
+}
+
+func (d *dumper) routes() proto.Message {
+	out := new(adminv3.RoutesConfigDump)
+	for _, r := range d.snapshot.inlineRoutes() {
+		out.StaticRouteConfigs = append(out.StaticRouteConfigs, &adminv3.RoutesConfigDump_StaticRouteConfig{
+			RouteConfig: d.pack(r), LastUpdated: d.updated,
+		})
+	}
+	for _, r := range d.snapshot.Routes {
+		out.DynamicRouteConfigs = append(out.DynamicRouteConfigs, &adminv3.RoutesConfigDump_DynamicRouteConfig{
+			VersionInfo: d.snapshot.Version, RouteConfig: d.pack(r), LastUpdated: d.updated,
+		})
+	}
+	return out
+}
+
+func (d *dumper) secrets() proto.Message {
+	out := new(adminv3.SecretsConfigDump)
+	for _, s := range d.snapshot.Secrets {
+		if d.static {
+			out.StaticSecrets = append(out.StaticSecrets, &adminv3.SecretsConfigDump_StaticSecret{
+				Name: s.GetName(), LastUpdated: d.updated, Secret: d.pack(s),
+			})
+			continue
+		}
+		out.DynamicActiveSecrets = append(out.DynamicActiveSecrets, &adminv3.SecretsConfigDump_DynamicSecret{
+			Name: s.GetName(), VersionInfo: d.snapshot.Version, LastUpdated: d.updated, Secret: d.pack(s),
+		})
+	}
+	return out
+}
+
+// elements returns the elements of the repeated field with a name, of whichever
+// section has it.
+func elements(sections []proto.Message, field string) ([]proto.Message, error) {
+	for _, m := range sections {
+		fd := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(field))
+		if fd == nil || !fd.IsList() || fd.Message() == nil {
+			continue
+		}
+		list := m.ProtoReflect().Get(fd).List()
+		out := make([]proto.Message, 0, list.Len())
+		for i := range list.Len() {
+			out = append(out, list.Get(i).Message().Interface())
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%s is not a repeated field of the dump", field)
+}
+
+// applyMask clears every field that the mask does not name. It reports whether
+// the message has one of the named fields at all.
+func applyMask(m proto.Message, mask string) bool {
+	keep := make(map[string]bool)
+	for name := range strings.SplitSeq(mask, ",") {
+		name, _, _ = strings.Cut(strings.TrimSpace(name), ".")
+		keep[name] = true
+	}
+	found := false
+	fields := m.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if fd := fields.Get(i); keep[string(fd.Name())] {
+			found = true
+		} else {
+			m.ProtoReflect().Clear(fd)
+		}
+	}
+	return found
+}

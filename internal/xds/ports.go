@@ -24,6 +24,9 @@ type Ports struct {
 	Privileged bool
 }
 
+// defaultBind is the address that nobody else on the network can reach.
+const defaultBind = "127.0.0.1"
+
 // Map returns the address and port to listen on for the ones of a listener.
 // Ports below 1024 need privileges that a gateway should not have, so they move
 // as Istio's own service moves them: 80 to 8080, 443 to 8443, others by 8000.
@@ -39,7 +42,7 @@ func (p Ports) Map(_ string, port uint32) (string, uint32) {
 	default:
 		port += 8000
 	}
-	return cmp.Or(p.Bind, "127.0.0.1"), uint32(int64(port) + int64(p.Offset))
+	return cmp.Or(p.Bind, defaultBind), uint32(int64(port) + int64(p.Offset))
 }
 
 // Collisions returns an error for every listener of the snapshot that Map moves
@@ -53,7 +56,7 @@ func (p Ports) Collisions(s *Snapshot) diag.List {
 			continue
 		}
 		host, port := p.Map(sock.GetAddress(), sock.GetPortValue())
-		d := diag.Diagnostic{Pos: s.Origins[ListenerKey(l.GetName())], Severity: diag.Error, Code: "CG0301"}
+		d := diag.Diagnostic{Pos: s.Origins[ListenerKey(l.GetName())], Severity: diag.Error, Code: CodePort}
 		if port == 0 || port > 65535 {
 			d.Message = fmt.Sprintf("listener %s: port %d with offset %d is not a port", l.GetName(), sock.GetPortValue(), p.Offset)
 			list = append(list, d)

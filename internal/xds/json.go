@@ -1,0 +1,32 @@
+package xds
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// marshalJSON renders a message with the field names of the protos and one
+// space of indent, as Envoy's admin interface does. The bytes are equal for
+// equal messages: protojson adds blanks at random, which Indent removes.
+func marshalJSON(m proto.Message) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return indent(text)
+}
+
+func indent(text []byte) ([]byte, error) {
+	var compact, out bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	if err := json.Indent(&out, compact.Bytes(), "", " "); err != nil {
+		return nil, err
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
