@@ -122,9 +122,10 @@ func (c *Corner) send(conn *rawhttp.Conn, tc *Case) Answer {
 	return Answer{Response: resp, Upstream: c.desk.Take(id)}
 }
 
-// translate makes the bootstrap of the resources in dir.
-func translate(crossgate, dir string) ([]byte, error) {
-	cmd := exec.Command(crossgate, "translate", dir, "--as", "bootstrap")
+// translate makes the bootstrap of the resources in dir; certificates and keys go
+// to keys.
+func translate(crossgate, dir, keys string) ([]byte, error) {
+	cmd := exec.Command(crossgate, "translate", dir, "--as", "bootstrap", "--key-dir", keys)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

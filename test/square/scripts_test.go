@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
@@ -119,7 +120,7 @@ func bootstrapOf(t *testing.T, s *Script, desk *rawhttp.Desk) []byte {
 			t.Fatal(err)
 		}
 	}
-	out, err := translate(crossgate(t), dir)
+	out, err := translate(gate.Binary(t), dir, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

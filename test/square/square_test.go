@@ -2,15 +2,12 @@ package square
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/gate"
 )
 
 var update = flag.Bool("update", false, "write the answers of the real Envoy into the scripts")
@@ -18,40 +15,9 @@ var update = flag.Bool("update", false, "write the answers of the real Envoy int
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
-	}
+	gate.Cleanup()
 	envoy.ReportSkipped()
 	os.Exit(code)
-}
-
-var built struct {
-	sync.Once
-	dir, bin string
-	err      error
-}
-
-// crossgate returns the binary under test: $CROSSGATE_BIN, or one built now.
-func crossgate(t testing.TB) string {
-	t.Helper()
-	built.Do(func() {
-		if built.bin = os.Getenv("CROSSGATE_BIN"); built.bin != "" {
-			return
-		}
-		if built.dir, built.err = os.MkdirTemp("", "square"); built.err != nil {
-			return
-		}
-		built.bin = filepath.Join(built.dir, "crossgate")
-		cmd := exec.Command("go", "build", "-o", built.bin, "./cmd/crossgate")
-		cmd.Dir = envoy.Root()
-		if out, err := cmd.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return built.bin
 }
 
 // planesOf returns the data planes that $SQUARE_CORNERS names; by default the
@@ -67,7 +33,7 @@ func planesOf(t testing.TB) (out []plane) {
 		case "envoy":
 			out = append(out, plane{name, envoy.Require(t)})
 		case "engine":
-			out = append(out, plane{name, crossgate(t)})
+			out = append(out, plane{name, gate.Binary(t)})
 		default:
 			t.Fatalf("SQUARE_CORNERS: unknown corner %q", name)
 		}
