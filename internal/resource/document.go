@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -117,6 +118,9 @@ func (d *document) parse() (*node, error) {
 	if err := d.scan(); err != nil {
 		return nil, err
 	}
+	if isJSON(d.text) {
+		return d.parseJSON()
+	}
 	var root yaml.Node
 	if err := unmarshal(d.text, &root); err != nil {
 		return nil, d.syntaxError(err)
@@ -163,6 +167,15 @@ func lineStarts(text []byte) []int {
 		}
 	}
 	return starts
+}
+
+// lineOf returns the line that holds an offset, from 0.
+func lineOf(starts []int, offset int) int {
+	i, found := slices.BinarySearch(starts, offset)
+	if !found {
+		i--
+	}
+	return i
 }
 
 // unmarshal is yaml.Unmarshal with its panics, which are bugs of the library, as

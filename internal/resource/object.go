@@ -57,7 +57,7 @@ func (o *object) want(n *node, kind nodeKind, path string) bool {
 func (o *object) control(s string, p place, path string) {
 	i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 	if i >= 0 {
-		o.errorf(p, CodeControl, path, "the control character U+%04X is not allowed in %s", s[i], clip(fmt.Sprintf("%q", s)))
+		o.errorf(p, CodeControl, path, "the control character U+%04X is not allowed in %s", s[i], quote(s))
 	}
 }
 
@@ -65,12 +65,15 @@ func (o *object) control(s string, p place, path string) {
 func (n *node) describe() string {
 	switch n.kind {
 	case stringNode:
-		return clip(fmt.Sprintf("%q", n.text))
+		return quote(n.text)
 	case numberNode, boolNode:
 		return clip(n.text)
 	}
 	return n.kind.String()
 }
+
+// quote quotes an input for a message.
+func quote(s string) string { return clip(fmt.Sprintf("%q", s)) }
 
 // clip keeps a quoted input short enough for one line.
 func clip(s string) string {
@@ -132,7 +135,7 @@ func (o *object) decodeIstio(r *Resource, s *schema) {
 				value = f.value
 			}
 		default:
-			o.errorf(f.at, CodeUnknownField, "", "unknown field %q%s", f.name, didYouMean(f.name, []string{"metadata", "spec", "status"}))
+			o.errorf(f.at, CodeUnknownField, "", "unknown field %s%s", quote(f.name), didYouMean(f.name, []string{"metadata", "spec", "status"}))
 		}
 	}
 	o.message(md, value, "spec")

@@ -76,7 +76,7 @@ func (o *object) goStruct(t reflect.Type, n *node, path string) {
 			for name := range types {
 				names = append(names, name)
 			}
-			o.errorf(f.at, CodeUnknownField, path, "unknown field %q%s", f.name, didYouMean(f.name, sorted(names)))
+			o.errorf(f.at, CodeUnknownField, path, "unknown field %s%s", quote(f.name), didYouMean(f.name, sorted(names)))
 			continue
 		}
 		o.goValue(ft, f.value, join(path, f.name))

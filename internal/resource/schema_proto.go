@@ -52,7 +52,7 @@ func (o *object) messageField(md protoreflect.MessageDescriptor, f *field, path 
 		fd = md.Fields().ByName(protoreflect.Name(f.name))
 	}
 	if fd == nil {
-		o.errorf(f.at, CodeUnknownField, path, "unknown field %q%s", f.name, didYouMean(f.name, fieldNames(md)))
+		o.errorf(f.at, CodeUnknownField, path, "unknown field %s%s", quote(f.name), didYouMean(f.name, fieldNames(md)))
 		return
 	}
 	if first, ok := seen[fd.Name()]; ok {

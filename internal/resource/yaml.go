@@ -37,10 +37,18 @@ type problem struct {
 
 func (p *problem) Error() string { return p.message }
 
+func tooDeep(at place) *problem {
+	return &problem{at: at, code: CodeLimit, message: fmt.Sprintf("values are nested more than %d levels deep", maxDepth)}
+}
+
+func duplicateKey(name string, at, first place) *problem {
+	return &problem{at: at, code: CodeDuplicateKey, message: fmt.Sprintf("the key %s is written twice", quote(name)), related: &first}
+}
+
 func (c *converter) convert(n *yaml.Node, depth int) (*node, error) {
 	at := c.doc.place(n)
 	if depth > maxDepth {
-		return nil, &problem{at: at, code: CodeLimit, message: fmt.Sprintf("values are nested more than %d levels deep", maxDepth)}
+		return nil, tooDeep(at)
 	}
 	if c.inAlias > 0 {
 		if c.aliased++; c.aliased > maxAliased {
@@ -101,7 +109,7 @@ func (c *converter) mapping(n *yaml.Node, at place, depth int) (*node, error) {
 		}
 		keyAt := c.doc.place(key)
 		if first, ok := seen[name]; ok {
-			return nil, &problem{at: keyAt, code: CodeDuplicateKey, message: fmt.Sprintf("the key %q is written twice", name), related: &first}
+			return nil, duplicateKey(name, keyAt, first)
 		}
 		seen[name] = keyAt
 		v, err := c.convert(value, depth+1)
@@ -210,7 +218,7 @@ func ambiguous(s string) bool {
 func typed(text string, at place) (*node, error) {
 	out, err := sigsyaml.YAMLToJSON([]byte("v: " + text))
 	if err != nil {
-		return nil, &problem{at: at, code: CodeSyntax, message: fmt.Sprintf("cannot read %q: %s", text, strings.TrimPrefix(err.Error(), "yaml: "))}
+		return nil, &problem{at: at, code: CodeSyntax, message: fmt.Sprintf("cannot read %s: %s", quote(text), clip(strings.TrimPrefix(err.Error(), "yaml: ")))}
 	}
 	var v struct{ V json.RawMessage }
 	if err := json.Unmarshal(out, &v); err != nil {
@@ -229,7 +237,7 @@ func typed(text string, at place) (*node, error) {
 			return nil, &problem{at: at, code: CodeSyntax, message: err.Error()}
 		}
 	case strings.HasPrefix(literal, "{"), strings.HasPrefix(literal, "["):
-		return nil, &problem{at: at, code: CodeSyntax, message: fmt.Sprintf("cannot read %q as one value", text)}
+		return nil, &problem{at: at, code: CodeSyntax, message: fmt.Sprintf("cannot read %s as one value", quote(text))}
 	default:
 		n.kind = numberNode
 	}
