@@ -46,15 +46,15 @@ Now try, in another terminal:
 
 1. What a browser asks before a page of the shop may send a PUT. The answer is the gateway's own:
 
-   curl -si --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -X OPTIONS -H 'Origin: https://www.shop.example' -H 'Access-Control-Request-Method: PUT' -H 'Access-Control-Request-Headers: content-type' https://{{.Host}}:{{.HTTPS}}/orders/7
+   curl -si --http1.1 --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -X OPTIONS -H 'Origin: https://www.shop.example' -H 'Access-Control-Request-Method: PUT' -H 'Access-Control-Request-Headers: content-type' https://{{.Host}}:{{.HTTPS}}/orders/7
 
 2. The request itself. The backend answers with what it got:
 
-   curl -si --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -H 'Origin: https://www.shop.example' https://{{.Host}}:{{.HTTPS}}/orders/7
+   curl -si --http1.1 --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -H 'Origin: https://www.shop.example' https://{{.Host}}:{{.HTTPS}}/orders/7
 
 3. The same from a page that is not allowed: no access-control-allow-origin, and a browser keeps the answer to itself.
 
-   curl -si --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -H 'Origin: https://attacker.example' https://{{.Host}}:{{.HTTPS}}/orders/7
+   curl -si --http1.1 --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -H 'Origin: https://attacker.example' https://{{.Host}}:{{.HTTPS}}/orders/7
 
 4. Change an origin in {{.Example}}/catalog.yaml, save, and ask again. Then break the file and look here: the error has a
    line and a column, and the gateway goes on with what it had.
