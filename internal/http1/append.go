@@ -1,28 +1,84 @@
 package http1
 
-import "github.com/crossgate/crossgate/internal/header"
+import (
+	"strconv"
+
+	"github.com/crossgate/crossgate/internal/header"
+)
 
 // AppendRequestHead appends a request head as Envoy writes it: host first, then
-// h's fields as they are, then transfer-encoding for a chunked body. The caller
-// keeps connection, content-length and transfer-encoding out of h or in it as
-// they should appear.
+// h's fields as they are, then what the framing adds. The caller keeps
+// hop-by-hop fields and transfer-encoding out of h.
+//
+//   - Length: h has the content-length; if it has none, the body is empty and
+//     "content-length: 0" is added at the end (see NeedsLength).
+//   - Chunked: "transfer-encoding: chunked" is added at the end.
+//   - NoBody adds nothing.
 func AppendRequestHead(dst, method, target, host []byte, h *header.List, f Framing) []byte {
-	return dst
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	dst = append(dst, target...)
+	dst = append(dst, " HTTP/1.1\r\nhost: "...)
+	dst = append(dst, host...)
+	dst = append(dst, crlf...)
+	dst = appendFields(dst, h)
+	dst = appendFraming(dst, h, f)
+	return append(dst, crlf...)
 }
 
 // AppendResponseHead appends a response head as Envoy writes it: h's fields, then
-// connection: close if the connection ends, then transfer-encoding for a
-// chunked body.
+// "connection: close" if the connection ends after the response, then what the
+// framing adds, as in AppendRequestHead. UntilClose adds nothing. Envoy writes
+// Chunked even for the answer to HEAD if h has no content-length.
 func AppendResponseHead(dst []byte, status int, h *header.List, f Framing, close bool) []byte {
+	dst = appendStatusLine(dst, "HTTP/1.1 ", status)
+	dst = appendFields(dst, h)
+	if close {
+		dst = append(dst, "connection: close\r\n"...)
+	}
+	dst = appendFraming(dst, h, f)
+	return append(dst, crlf...)
+}
+
+// AppendResponseHead10 appends a response head for an HTTP/1.0 client, which
+// reads no chunks: a body without content-length ends with the connection, so
+// keepAlive may only be set with a content-length or without a body.
+func AppendResponseHead10(dst []byte, status int, h *header.List, keepAlive bool) []byte {
+	dst = appendStatusLine(dst, "HTTP/1.0 ", status)
+	dst = appendFields(dst, h)
+	if keepAlive {
+		return append(dst, "connection: keep-alive\r\n\r\n"...)
+	}
+	return append(dst, "connection: close\r\n\r\n"...)
+}
+
+func appendStatusLine(dst []byte, version string, status int) []byte {
+	dst = append(dst, version...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, ReasonPhrase(status)...)
+	return append(dst, crlf...)
+}
+
+func appendFields(dst []byte, h *header.List) []byte {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		dst = append(dst, f.Name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, f.Value...)
+		dst = append(dst, crlf...)
+	}
 	return dst
 }
 
-// AppendChunkHead appends the line before a chunk of size bytes. After the chunk
-// belongs "\r\n".
-func AppendChunkHead(dst []byte, size int) []byte { return dst }
-
-// AppendLastChunk appends the last chunk with the trailers, which may be nil.
-func AppendLastChunk(dst []byte, trailers *header.List) []byte { return dst }
-
-// ReasonPhrase returns Envoy's words for the status, "Unknown" if it has none.
-func ReasonPhrase(status int) string { return "Unknown" }
+func appendFraming(dst []byte, h *header.List, f Framing) []byte {
+	switch f {
+	case Chunked:
+		return append(dst, "transfer-encoding: chunked\r\n"...)
+	case Length:
+		if !h.Has("content-length") {
+			return append(dst, "content-length: 0\r\n"...)
+		}
+	}
+	return dst
+}
