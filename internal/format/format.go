@@ -1,0 +1,244 @@
+package format
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Format is a compiled text with operators. It is immutable.
+type Format struct {
+	parts []part
+	json  *object // a JSON format has this instead
+}
+
+// part is a literal text or an operator.
+type part struct {
+	literal  string
+	kind     kind
+	value    Value
+	numeric  bool
+	name     string // of a header
+	fallback string // the header to read where name is missing
+	limit    int    // bytes; 0: none
+	layout   []timeField
+}
+
+type kind uint8
+
+const (
+	kindLiteral kind = iota
+	kindValue
+	kindRequest
+	kindRequestPath // without its query
+	kindResponse
+	kindAbsent // what this proxy never has
+	kindStartTime
+	kindDash // an absent environment variable
+)
+
+// defaultLog is Envoy's text format for access logs.
+const defaultLog = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" " +
+	"%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% " +
+	"%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" " +
+	"\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n"
+
+// DefaultLog is the format of access logs that configure none.
+func DefaultLog() *Format {
+	f, err := Parse(defaultLog)
+	if err != nil {
+		panic(err) // the text is a constant of this package
+	}
+	return f
+}
+
+// maxText bounds a format's length in bytes.
+const maxText = 64 << 10
+
+// Parse compiles a text. An error names the operator and its offset in bytes.
+func Parse(text string) (*Format, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("a format of %d bytes, more than %d", len(text), maxText)
+	}
+	f := &Format{}
+	literal := ""
+	flush := func() {
+		if literal != "" {
+			f.parts = append(f.parts, part{literal: literal})
+			literal = ""
+		}
+	}
+	for i := 0; i < len(text); {
+		j := strings.IndexByte(text[i:], '%')
+		if j < 0 {
+			literal += text[i:]
+			break
+		}
+		literal += text[i : i+j]
+		i += j
+		if strings.HasPrefix(text[i:], "%%") {
+			literal += "%"
+			i += 2
+			continue
+		}
+		p, n, err := parseOperator(text[i:])
+		if err != nil {
+			return nil, fmt.Errorf("offset %d: %w", i, err)
+		}
+		flush()
+		f.parts = append(f.parts, p)
+		i += n
+	}
+	flush()
+	return f, nil
+}
+
+// parseOperator reads %NAME%, %NAME(ARGUMENT)% or %NAME(ARGUMENT):LIMIT%.
+func parseOperator(text string) (part, int, error) {
+	end := 1
+	for end < len(text) && (text[end] == '_' || 'A' <= text[end] && text[end] <= 'Z' || '0' <= text[end] && text[end] <= '9') {
+		end++
+	}
+	name := text[1:end]
+	argument, has := "", false
+	if end < len(text) && text[end] == '(' {
+		n := strings.IndexByte(text[end:], ')')
+		if n < 0 {
+			return part{}, 0, fmt.Errorf("%%%s( is not closed", name)
+		}
+		argument, has = text[end+1:end+n], true
+		end += n + 1
+	}
+	limit := 0
+	if end < len(text) && text[end] == ':' {
+		n := strings.IndexByte(text[end:], '%')
+		if n < 0 {
+			return part{}, 0, fmt.Errorf("%%%s is not closed by a %%", name)
+		}
+		v, err := strconv.ParseUint(text[end+1:end+n], 10, 31)
+		if err != nil {
+			return part{}, 0, fmt.Errorf("%%%s: the length %q is not a number", name, text[end+1:end+n])
+		}
+		limit = int(v)
+		end += n
+	}
+	if end >= len(text) || text[end] != '%' {
+		return part{}, 0, fmt.Errorf("a %% that begins no operator (write %%%% for the sign itself)")
+	}
+	p, err := operator(name, argument, has)
+	p.limit = limit
+	return p, end + 1, err
+}
+
+func operator(name, argument string, has bool) (part, error) {
+	switch name {
+	case "REQ", "RESP", "TRAILER", "REQ_WITHOUT_QUERY":
+		return headerOperator(name, argument)
+	case "START_TIME":
+		layout, err := parseLayout(argument)
+		return part{kind: kindStartTime, layout: layout}, err
+	case "ENVIRONMENT":
+		if argument == "" {
+			return part{}, fmt.Errorf("%%ENVIRONMENT without a name")
+		}
+		// The environment does not change while the proxy runs.
+		if v, ok := os.LookupEnv(argument); ok {
+			return part{literal: v}, nil
+		}
+		return part{kind: kindDash}, nil
+	case "DYNAMIC_METADATA", "FILTER_STATE", "CLUSTER_METADATA", "UPSTREAM_METADATA":
+		return part{kind: kindAbsent}, nil
+	}
+	op, ok := operators[name]
+	if !ok {
+		return part{}, fmt.Errorf("unknown operator %%%s%%", name)
+	}
+	if has && op.value != GRPCStatus {
+		return part{}, fmt.Errorf("%%%s%% takes no argument", name)
+	}
+	return part{kind: kindValue, value: op.value, numeric: op.numeric}, nil
+}
+
+func headerOperator(op, argument string) (part, error) {
+	name, fallback, two := strings.Cut(strings.ToLower(argument), "?")
+	if name == "" || two && (fallback == "" || strings.Contains(fallback, "?")) {
+		return part{}, fmt.Errorf("%%%s(%s)%%: one header, or two as in X?Y", op, argument)
+	}
+	p := part{name: name, fallback: fallback}
+	switch op {
+	case "REQ":
+		p.kind = kindRequest
+	case "REQ_WITHOUT_QUERY":
+		p.kind = kindRequestPath
+	case "RESP":
+		p.kind = kindResponse
+	default:
+		p.kind = kindAbsent // trailers are not kept
+	}
+	return p, nil
+}
+
+// Append appends the text for a log: a missing value is "-".
+func (f *Format) Append(dst []byte, s Source) []byte {
+	if f.json != nil {
+		return append(f.json.append(dst, s), '\n')
+	}
+	return f.append(dst, s, "-")
+}
+
+// AppendHeader appends the text for a header's value: a missing value is nothing.
+func (f *Format) AppendHeader(dst []byte, s Source) []byte { return f.append(dst, s, "") }
+
+func (f *Format) append(dst []byte, s Source, missing string) []byte {
+	for i := range f.parts {
+		p := &f.parts[i]
+		n := len(dst)
+		var ok bool
+		if dst, ok = p.append(dst, s); !ok {
+			dst = append(dst, missing...)
+		} else if p.limit > 0 && len(dst)-n > p.limit {
+			dst = dst[:n+p.limit]
+		}
+	}
+	return dst
+}
+
+// append appends the part's value; false means that there is none.
+func (p *part) append(dst []byte, s Source) ([]byte, bool) {
+	switch p.kind {
+	case kindLiteral:
+		return append(dst, p.literal...), true
+	case kindValue:
+		return s.AppendValue(dst, p.value)
+	case kindStartTime:
+		return appendTime(dst, s.StartTime(), p.layout), true
+	case kindDash:
+		return append(dst, '-'), true
+	case kindAbsent:
+		return dst, false
+	}
+	v, ok := p.header(s, p.name)
+	if !ok && p.fallback != "" {
+		v, ok = p.header(s, p.fallback)
+	}
+	if !ok {
+		return dst, false
+	}
+	if p.kind == kindRequestPath {
+		for i, c := range v {
+			if c == '?' {
+				v = v[:i]
+				break
+			}
+		}
+	}
+	return append(dst, v...), true
+}
+
+func (p *part) header(s Source, name string) ([]byte, bool) {
+	if p.kind == kindResponse {
+		return s.ResponseHeader(name)
+	}
+	return s.RequestHeader(name)
+}

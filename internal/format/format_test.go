@@ -1,0 +1,137 @@
+package format
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// request is a Source for tests.
+type request struct {
+	req, resp map[string]string
+	values    map[Value]string
+}
+
+func (r request) RequestHeader(n string) ([]byte, bool)  { v, ok := r.req[n]; return []byte(v), ok }
+func (r request) ResponseHeader(n string) ([]byte, bool) { v, ok := r.resp[n]; return []byte(v), ok }
+func (r request) StartTime() time.Time {
+	return time.Date(2026, 11, 23, 6, 24, 58, 759_123_456, time.UTC)
+}
+
+func (r request) AppendValue(dst []byte, v Value) ([]byte, bool) {
+	s, ok := r.values[v]
+	return append(dst, s...), ok
+}
+
+var example = request{
+	req:    map[string]string{"x-b": "value", ":path": "/a?q=1", ":method": "GET", "origin": "https://app.shop.example"},
+	resp:   map[string]string{"x-r": "1"},
+	values: map[Value]string{ResponseCode: "200", ResponseFlags: "-", Protocol: "HTTP/1.1", BytesSent: "5"},
+}
+
+// The header column was read off a real Envoy 1.40.
+func TestAppend(t *testing.T) {
+	for _, c := range []struct{ format, header, log string }{
+		{"%REQ(origin)%", "https://app.shop.example", "https://app.shop.example"},
+		{"%REQ(X-A?X-B):3%", "val", "val"},
+		{"%REQ(X-NOPE)%", "", "-"},
+		{"a-%REQ(X-NOPE)%-b", "a--b", "a---b"},
+		{"100%%", "100%", "100%"},
+		{"%ENVIRONMENT(CROSSGATE_NOPE)%", "-", "-"},
+		{"%START_TIME(%Y)%", "2026", "2026"},
+		{"%START_TIME%", "2026-11-23T06:24:58.759Z", "2026-11-23T06:24:58.759Z"},
+		{"%START_TIME(%s.%6f)%", "1795415098.759123", "1795415098.759123"},
+		{"%REQ_WITHOUT_QUERY(:PATH)%", "/a", "/a"},
+		{"%PROTOCOL% %RESPONSE_CODE%", "HTTP/1.1 200", "HTTP/1.1 200"},
+		{"%RESP(x-r)%%TRAILER(t)%", "1", "1-"},
+	} {
+		f, err := Parse(c.format)
+		if err != nil {
+			t.Errorf("%s: %v", c.format, err)
+			continue
+		}
+		if got := string(f.AppendHeader(nil, example)); got != c.header {
+			t.Errorf("%s as a header: %q, want %q", c.format, got, c.header)
+		}
+		if got := string(f.Append(nil, example)); got != c.log {
+			t.Errorf("%s in a log: %q, want %q", c.format, got, c.log)
+		}
+	}
+}
+
+func TestParseNamesWhatIsWrong(t *testing.T) {
+	for format, want := range map[string]string{
+		"ab %NOPE%":              "offset 3: unknown operator %NOPE%",
+		"50%":                    "offset 2: a % that begins no operator",
+		"%REQ(a%":                "offset 0: %REQ( is not closed",
+		"%REQ()%":                "one header",
+		"%REQ(a?b?c)%":           "one header",
+		"%REQ(a):x%":             "is not a number",
+		"%PROTOCOL(x)%":          "takes no argument",
+		"%START_TIME(%Q)%":       "unknown conversion %Q",
+		strings.Repeat("x", 1e5): "more than 65536",
+	} {
+		if _, err := Parse(format); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: error %v, want one with %q", format, err, want)
+		}
+	}
+}
+
+func TestJSONKeepsTypesAndSortsKeys(t *testing.T) {
+	s, err := structpb.NewStruct(map[string]any{
+		"z": "%REQ(origin)%", "code": "%RESPONSE_CODE%", "miss": "%REQ(nope)%", "mixed": "x%RESPONSE_CODE%\"",
+		"flags": "%RESPONSE_FLAGS%", "nested": map[string]any{"a": "%REQ(:METHOD)%"}, "lit": "const", "list": []any{"%PROTOCOL%", 1.0, true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ParseJSON(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"code":200,"flags":"-","list":["HTTP/1.1",1,true],"lit":"const","miss":null,"mixed":"x200\"","nested":{"a":"GET"},"z":"https://app.shop.example"}` + "\n"
+	if got := string(f.Append(nil, example)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// FuzzParse: whatever compiles can be appended, and as JSON gives valid JSON.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{defaultLog, "%REQ(a?b):3%", "%START_TIME(%E3S)%", "\xff%%\"", "%ENVIRONMENT(HOME)%"} {
+		f.Add(s, "value\xff\"")
+	}
+	f.Fuzz(func(t *testing.T, text, value string) {
+		if _, err := Parse(text); err != nil {
+			return
+		}
+		o, err := ParseJSON(&structpb.Struct{Fields: map[string]*structpb.Value{"k": structpb.NewStringValue(text)}})
+		if err != nil {
+			t.Fatalf("%q compiles as a text, not in JSON: %v", text, err)
+		}
+		src := request{req: map[string]string{"a": value}, values: map[Value]string{ResponseCode: "200"}}
+		if line := o.Append(nil, src); !json.Valid(line) {
+			t.Fatalf("%q gives %q", text, line)
+		}
+	})
+}
+
+func TestAppendAllocatesNothing(t *testing.T) {
+	f := DefaultLog()
+	var src Source = allocFree{}
+	buf := make([]byte, 0, 1024)
+	if n := testing.AllocsPerRun(100, func() { buf = f.Append(buf[:0], src) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+type allocFree struct{}
+
+var someValue = []byte("value")
+
+func (allocFree) RequestHeader(string) ([]byte, bool)            { return someValue, true }
+func (allocFree) ResponseHeader(string) ([]byte, bool)           { return someValue, true }
+func (allocFree) StartTime() time.Time                           { return time.Unix(1, 0) }
+func (allocFree) AppendValue(dst []byte, _ Value) ([]byte, bool) { return append(dst, '1'), true }

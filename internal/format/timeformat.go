@@ -1,0 +1,105 @@
+package format
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// timeField is a literal text or one field of a time.
+type timeField struct {
+	literal string
+	layout  string // of package time
+	unix    bool   // seconds since 1970
+	digits  int    // of a fraction of the second; with unix, of the seconds
+}
+
+// defaultLayout is ISO 8601 with milliseconds.
+const defaultLayout = "%Y-%m-%dT%H:%M:%E3SZ"
+
+// strftime maps the conversions of strftime(3) to package time's layouts.
+var strftime = map[byte]string{
+	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'y': "06", 'e': "_2", 'j': "002", 'I': "03", 'p': "PM",
+	'b': "Jan", 'B': "January", 'h': "Jan", 'a': "Mon", 'A': "Monday", 'Z': "UTC", 'z': "+0000",
+	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04", 'c': "Mon Jan _2 15:04:05 2006",
+}
+
+// parseLayout compiles a time format: strftime's conversions, %s for seconds,
+// %1f to %9f (%f is %9f) for fractions, %E3S for seconds with a fraction, %3s and
+// the like for milliseconds since 1970.
+func parseLayout(text string) ([]timeField, error) {
+	if text == "" {
+		text = defaultLayout
+	}
+	var out []timeField
+	for text != "" {
+		i := strings.IndexByte(text, '%')
+		if i < 0 {
+			return append(out, timeField{literal: text}), nil
+		}
+		if i > 0 {
+			out = append(out, timeField{literal: text[:i]})
+		}
+		text = text[i+1:]
+		fields, n, err := conversion(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, fields...)
+		text = text[n:]
+	}
+	return out, nil
+}
+
+func conversion(text string) ([]timeField, int, error) {
+	if text == "" {
+		return nil, 0, fmt.Errorf("a time format that ends with %%")
+	}
+	digit := func(i int) bool { return i < len(text) && '1' <= text[i] && text[i] <= '9' }
+	switch c := text[0]; {
+	case c == '%':
+		return []timeField{{literal: "%"}}, 1, nil
+	case c == 's':
+		return []timeField{{unix: true}}, 1, nil
+	case c == 'f':
+		return []timeField{{digits: 9}}, 1, nil
+	case digit(0) && len(text) > 1 && text[1] == 'f':
+		return []timeField{{digits: int(c - '0')}}, 2, nil
+	case digit(0) && len(text) > 1 && text[1] == 's':
+		return []timeField{{unix: true, digits: int(c - '0')}}, 2, nil
+	case c == 'E' && digit(1) && len(text) > 2 && text[2] == 'S':
+		return []timeField{{layout: "05"}, {literal: "."}, {digits: int(text[1] - '0')}}, 3, nil
+	case strftime[c] != "":
+		return []timeField{{layout: strftime[c]}}, 1, nil
+	}
+	return nil, 0, fmt.Errorf("unknown conversion %%%c in a time format", text[0])
+}
+
+func appendTime(dst []byte, t time.Time, layout []timeField) []byte {
+	t = t.UTC()
+	for i := range layout {
+		f := &layout[i]
+		switch {
+		case f.literal != "":
+			dst = append(dst, f.literal...)
+		case f.layout != "":
+			dst = t.AppendFormat(dst, f.layout)
+		default:
+			if f.unix {
+				dst = strconv.AppendInt(dst, t.Unix(), 10)
+			}
+			dst = appendFraction(dst, t.Nanosecond(), f.digits)
+		}
+	}
+	return dst
+}
+
+// appendFraction appends the first digits of a second's nine.
+func appendFraction(dst []byte, ns, digits int) []byte {
+	for unit := 100_000_000; digits > 0; digits-- {
+		dst = append(dst, byte('0'+ns/unit%10))
+		unit = max(unit/10, 1)
+	}
+	return dst
+}
