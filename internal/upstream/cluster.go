@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 )
 
 // Cluster is the view of a named group of hosts that one program has. It is
@@ -19,6 +22,7 @@ type Cluster struct {
 
 	limits   *limits
 	hosts    []*Host
+	policy   clusterv3.Cluster_LbPolicy
 	schedule []uint16
 	next     atomic.Uint32
 }
@@ -31,22 +35,42 @@ type Service struct {
 // Hosts returns the endpoints that take traffic.
 func (c *Cluster) Hosts() []*Host { return c.hosts }
 
-// Pick returns the host that is next in turn (ROUND_ROBIN, by weight), or nil if
-// the cluster has none. Hosts in tried are passed over as long as another one is
-// found within attempts further choices (Envoy's previous_hosts predicate with
+// Pick returns a host by the cluster's policy, or nil if it has none. Hosts in
+// tried are passed over as long as another one is found within attempts further
+// choices (Envoy's previous_hosts predicate with
 // host_selection_retry_max_attempts).
 func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
 	if len(c.hosts) == 0 {
 		return nil
 	}
 	for {
-		i := c.next.Add(1) - 1
-		h := c.hosts[c.schedule[int(i%uint32(len(c.schedule)))]]
+		h := c.choose()
 		if attempts <= 0 || !slices.Contains(tried, h) {
 			return h
 		}
 		attempts--
 	}
+}
+
+func (c *Cluster) choose() *Host {
+	switch c.policy {
+	case clusterv3.Cluster_RANDOM:
+		return c.random()
+	case clusterv3.Cluster_LEAST_REQUEST:
+		// Envoy's choice of two: the one with fewer requests.
+		a, b := c.random(), c.random()
+		if b.active.Load() < a.active.Load() {
+			return b
+		}
+		return a
+	}
+	i := c.next.Add(1) - 1
+	return c.hosts[c.schedule[int(i%uint32(len(c.schedule)))]]
+}
+
+// random goes through the schedule too, for it carries the weights.
+func (c *Cluster) random() *Host {
+	return c.hosts[c.schedule[rand.IntN(len(c.schedule))]]
 }
 
 // BeginRequest counts a request in; it reports false when the cluster has as

@@ -17,16 +17,18 @@ var ErrOverflow = errors.New("upstream: overflow")
 // again when it is taken from the pool. Nobody watches idle connections, so a
 // FIN of the other side is only found by asking the kernel, at the price of a
 // system call.
-const staleAfter = 5 * time.Millisecond
+const staleAfter = 250 * time.Microsecond
 
 // Host is one endpoint of a cluster with its idle connections.
 type Host struct {
 	// Address is what is dialled: "ip:port", or "name:port" to be resolved.
 	Address string
 
+	text   []byte
 	limits *limits
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 
+	active  atomic.Int64 // connections in use
 	mu      sync.Mutex
 	idle    []*Conn
 	retired bool
@@ -36,21 +38,31 @@ type Host struct {
 type Conn struct {
 	net.Conn
 	host      *Host
+	inUse     bool
 	idleSince time.Time
-	deadline  bool
+	deadline  time.Time
 	probe     probe
 }
 
 // Host returns the endpoint at the other end.
 func (c *Conn) Host() *Host { return c.host }
 
-// SetTimeout makes reads and writes that have not ended at t fail; the zero time
-// takes the limit away. It costs nothing when there was none and is none.
-func (c *Conn) SetTimeout(t time.Time) {
-	if t.IsZero() && !c.deadline {
-		return
+// SetTimeout makes reads and writes that have not ended at t fail, or up to
+// slack later; the zero time takes the limit away. A limit that is already right
+// within the slack is left alone, so that a connection that is used all the time
+// seldom pays for a new one.
+func (c *Conn) SetTimeout(t time.Time, slack time.Duration) {
+	if t.IsZero() {
+		if c.deadline.IsZero() {
+			return
+		}
+	} else {
+		if !c.deadline.Before(t) && !c.deadline.After(t.Add(slack)) {
+			return
+		}
+		t = t.Add(slack)
 	}
-	c.deadline = !t.IsZero()
+	c.deadline = t
 	// An error here means that the connection is closed: the next use says so.
 	_ = c.SetDeadline(t)
 }
@@ -85,7 +97,9 @@ func (h *Host) connect(ctx context.Context, timeout time.Duration) (*Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: nc, host: h, probe: newProbe(nc)}, nil
+	c := &Conn{Conn: nc, host: h, probe: newProbe(nc)}
+	c.use()
+	return c, nil
 }
 
 func (h *Host) hasIdle() bool {
@@ -108,9 +122,23 @@ func (h *Host) takeIdle() *Conn {
 		h.idle = h.idle[:n-1]
 		h.mu.Unlock()
 		if time.Since(c.idleSince) < staleAfter || c.probe.quiet() {
+			c.use()
 			return c
 		}
 		c.Discard()
+	}
+}
+
+// use and unuse count the connections in use, by which hosts are compared.
+func (c *Conn) use() {
+	c.inUse = true
+	c.host.active.Add(1)
+}
+
+func (c *Conn) unuse() {
+	if c.inUse {
+		c.inUse = false
+		c.host.active.Add(-1)
 	}
 }
 
@@ -119,6 +147,7 @@ func (h *Host) takeIdle() *Conn {
 func (c *Conn) Release(now time.Time) {
 	h := c.host
 	c.idleSince = now
+	c.unuse()
 	h.mu.Lock()
 	if h.retired {
 		h.mu.Unlock()
@@ -132,6 +161,7 @@ func (c *Conn) Release(now time.Time) {
 
 // Discard closes the connection: it cannot carry another request.
 func (c *Conn) Discard() {
+	c.unuse()
 	_ = c.Close()
 	c.host.limits.removeConnection()
 }
@@ -222,3 +252,24 @@ func (l *limits) leave(ch chan struct{}) {
 	l.mu.Unlock()
 	l.wake()
 }
+
+// Interrupt makes reads and writes fail that are under way or follow. It may be
+// called while another goroutine uses the connection, which then has to be
+// discarded.
+func (c *Conn) Interrupt() { _ = c.SetDeadline(time.Unix(1, 0)) }
+
+// LimitReads sets a new limit while another goroutine reads; ClearTimeout has to
+// follow before the connection is released.
+func (c *Conn) LimitReads(t time.Time) { _ = c.SetReadDeadline(t) }
+
+// ClearTimeout takes all limits away.
+func (c *Conn) ClearTimeout() {
+	c.deadline = time.Time{}
+	_ = c.SetDeadline(time.Time{})
+}
+
+// AddressText is the address as bytes, for logs; it must not be changed.
+func (h *Host) AddressText() []byte { return h.text }
+
+// Idle returns an idle connection of the host, or nil.
+func (h *Host) Idle() *Conn { return h.takeIdle() }

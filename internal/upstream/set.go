@@ -67,7 +67,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
-	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c)}
+	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), policy: c.GetLbPolicy()}
 	if c.GetConnectTimeout() != nil {
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
 	}
@@ -92,7 +92,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			}
 			h := known[address]
 			if h == nil {
-				h = &Host{Address: address, limits: out.limits, dial: dial}
+				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial}
 				known[address] = h
 			}
 			out.hosts = append(out.hosts, h)

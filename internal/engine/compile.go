@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/upstream"
+	"github.com/crossgate/crossgate/internal/xds"
+)
+
+// compiler turns one snapshot into a Program. What it cannot run it reports, and
+// leaves out the smallest unit around it that can be left out without opening
+// anything: a route answers 503, a virtual host, a cluster or a listener is
+// absent.
+type compiler struct {
+	snap     *xds.Snapshot
+	prog     *Program
+	runtime  runtime
+	stats    *stats.Store
+	logs     *logFiles // nil: access logs are checked, not opened
+	fallback io.Writer // access log of managers that have none
+	slots    map[string]int
+	routes   map[string]*routev3.RouteConfiguration
+	tables   map[string]*routeTable
+	secrets  map[string]*tlsv3.Secret
+	diags    diag.List
+}
+
+// Compile compiles a snapshot without running it: the diagnostics tell what an
+// engine could not run of it.
+func Compile(s *xds.Snapshot) (*Program, diag.List) {
+	return compile(s, nil, nil, &compiler{stats: stats.New()})
+}
+
+func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
+	var prev *upstream.Set
+	if e.program != nil {
+		prev = e.program.clusters
+	}
+	return compile(s, prev, e.dial, &compiler{stats: e.opts.Stats, logs: e.logs, fallback: e.opts.AccessLog})
+}
+
+func compile(s *xds.Snapshot, prev *upstream.Set, dial upstream.Dial, c *compiler) (*Program, diag.List) {
+	c.snap, c.prog = s, &Program{version: s.Version}
+	c.runtime = newRuntime(s.Bootstrap)
+	c.slots = map[string]int{}
+	c.routes = map[string]*routev3.RouteConfiguration{}
+	c.tables = map[string]*routeTable{}
+	c.secrets = map[string]*tlsv3.Secret{}
+	for _, r := range s.Routes {
+		c.routes[r.GetName()] = r
+	}
+	for _, sec := range s.Secrets {
+		c.secrets[sec.GetName()] = sec
+	}
+	c.compileClusters(prev, dial)
+	c.findSlots()
+	for _, l := range s.Listeners {
+		lp, err := c.compileListener(l)
+		if err != nil {
+			c.report("listener/"+l.GetName(), "listener "+l.GetName(), err)
+			continue
+		}
+		c.prog.listeners = append(c.prog.listeners, lp)
+	}
+	c.diags.Sort()
+	return c.prog, c.diags
+}
+
+// report notes what could not be compiled. key finds its place in the input.
+func (c *compiler) report(key, object string, err error) {
+	for _, e := range flatten(err) {
+		c.diags = append(c.diags, diag.Diagnostic{
+			Pos: c.snap.Origins[key], Severity: diag.Error, Code: "CG0302", Object: object, Message: e.Error(),
+		})
+	}
+}
+
+// flatten undoes errors.Join, so that each finding has its own line.
+func flatten(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// prefixed puts a field path before an error, or before each of several.
+func prefixed(path string, err error) error {
+	var out []error
+	for _, e := range flatten(err) {
+		out = append(out, fmt.Errorf("%s: %w", path, e))
+	}
+	return errors.Join(out...)
+}
+
+func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
+	usable := c.snap.Clusters[:0:0]
+	for _, cl := range c.snap.Clusters {
+		if err := checkCluster(cl); err != nil {
+			c.report("cluster/"+cl.GetName(), "cluster "+cl.GetName(), err)
+			continue
+		}
+		usable = append(usable, cl)
+	}
+	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, dial)
+	for _, err := range errs {
+		c.report("", "", err)
+	}
+	c.prog.clusters = set
+}
+
+// findSlots gives every filter name of the snapshot a place in the settings of
+// targets.
+func (c *compiler) findSlots() {
+	for _, l := range c.snap.Listeners {
+		for _, chain := range l.GetFilterChains() {
+			hcm, err := managerOf(chain)
+			if err != nil {
+				continue // compileListener reports it
+			}
+			for _, f := range hcm.GetHttpFilters() {
+				if _, ok := c.slots[f.GetName()]; !ok {
+					c.slots[f.GetName()] = len(c.slots)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, error) {
+	if err := unsupported(l); err != nil {
+		return nil, err
+	}
+	sa := l.GetAddress().GetSocketAddress()
+	if sa == nil || sa.GetProtocol() != corev3.SocketAddress_TCP {
+		return nil, errors.New("address: only TCP sockets are supported")
+	}
+	lp := &listenerProgram{name: l.GetName(), host: sa.GetAddress(), port: sa.GetPortValue(), prog: c.prog}
+	for i, f := range l.GetListenerFilters() {
+		if f.GetName() != "envoy.filters.listener.tls_inspector" {
+			return nil, fmt.Errorf("listener_filters[%d]: filter %q is not supported", i, f.GetName())
+		}
+	}
+	var failed error
+	for i, chain := range l.GetFilterChains() {
+		fc, err := c.compileChain(chain)
+		if err != nil {
+			failed = prefixed(fmt.Sprintf("filter_chains[%d]", i), err)
+			c.report("listener/"+l.GetName(), "listener "+l.GetName(), failed)
+			continue
+		}
+		lp.chains = append(lp.chains, fc)
+	}
+	if len(lp.chains) == 0 {
+		if failed != nil {
+			return nil, errors.New("no filter chain can be served")
+		}
+		return nil, errors.New("no filter chains")
+	}
+	for _, fc := range lp.chains {
+		if (fc.tls == nil) != (lp.chains[0].tls == nil) {
+			return nil, errors.New("filter chains with and without TLS on one listener are not supported")
+		}
+	}
+	return lp, nil
+}
+
+func (c *compiler) compileChain(chain *listenerv3.FilterChain) (*filterChain, error) {
+	if err := unsupported(chain); err != nil {
+		return nil, err
+	}
+	hcm, err := managerOf(chain)
+	if err != nil {
+		return nil, err
+	}
+	fc := &filterChain{serverNames: lowerAll(chain.GetFilterChainMatch().GetServerNames())}
+	fc.tlsTimeout = chain.GetTransportSocketConnectTimeout().AsDuration()
+	if ts := chain.GetTransportSocket(); ts != nil {
+		if fc.tls, err = c.compileTLS(ts); err != nil {
+			return nil, prefixed("transport_socket", err)
+		}
+	}
+	if len(fc.serverNames) > 0 && fc.tls == nil {
+		return nil, errors.New("filter_chain_match.server_names without TLS")
+	}
+	fc.manager, err = c.compileManager(hcm)
+	if err != nil {
+		return nil, prefixed("http_connection_manager", err)
+	}
+	return fc, nil
+}

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"fmt"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// level is what one level of a route table (weighted cluster, route, virtual
+// host, route configuration) says to all requests below it.
+type level struct {
+	request, response *mutations
+	filters           map[string]*anypb.Any
+	legacyCORS        *routev3.CorsPolicy
+}
+
+// configured is what the messages of all levels have in common.
+type configured interface {
+	proto.Message
+	GetRequestHeadersToAdd() []*corev3.HeaderValueOption
+	GetRequestHeadersToRemove() []string
+	GetResponseHeadersToAdd() []*corev3.HeaderValueOption
+	GetResponseHeadersToRemove() []string
+	GetTypedPerFilterConfig() map[string]*anypb.Any
+}
+
+func levelOf(m configured) (level, error) {
+	var l level
+	var err error
+	if l.request, err = compileMutations(m.GetRequestHeadersToAdd(), m.GetRequestHeadersToRemove()); err != nil {
+		return l, prefixed("request headers", err)
+	}
+	if l.response, err = compileMutations(m.GetResponseHeadersToAdd(), m.GetResponseHeadersToRemove()); err != nil {
+		return l, prefixed("response headers", err)
+	}
+	l.filters = m.GetTypedPerFilterConfig()
+	return l, nil
+}
+
+// requestMutations lists the mutations of the levels, the most specific first:
+// the order in which Envoy applies them.
+func requestMutations(levels []level) []*mutations {
+	var out []*mutations
+	for _, l := range levels {
+		if l.request != nil {
+			out = append(out, l.request)
+		}
+	}
+	return out
+}
+
+func responseMutations(levels []level) []*mutations {
+	var out []*mutations
+	for _, l := range levels {
+		if l.response != nil {
+			out = append(out, l.response)
+		}
+	}
+	return out
+}
+
+const corsFilterName = "envoy.filters.http.cors"
+
+// settings resolves the configuration of the levels for every filter, by slot. A
+// key that names no filter of the snapshot has no effect, as in Envoy.
+func (c *compiler) settings(levels []level) ([]any, error) {
+	out := make([]any, len(c.slots))
+	for name, slot := range c.slots {
+		v, err := c.setting(name, levels)
+		if err != nil {
+			return nil, fmt.Errorf("typed_per_filter_config[%s]: %w", name, err)
+		}
+		out[slot] = v
+	}
+	return out, nil
+}
+
+func (c *compiler) setting(name string, levels []level) (any, error) {
+	var policies []*corsv3.CorsPolicy
+	for _, l := range levels {
+		msg, err := perFilter(l.filters[name])
+		if err != nil {
+			return nil, err
+		}
+		switch m := msg.(type) {
+		case nil:
+			if name == corsFilterName && l.legacyCORS != nil {
+				policies = append(policies, modernCORS(l.legacyCORS))
+			}
+		case *corsv3.CorsPolicy:
+			policies = append(policies, m)
+		case *corsv3.Cors:
+			// The filter's own message is accepted here and says nothing.
+		case *faultv3.HTTPFault:
+			p, err := compileFault(m)
+			if p == nil {
+				p = &faultPolicy{}
+			}
+			return p, err
+		case *routev3.FilterConfig:
+			if !m.GetDisabled() {
+				return nil, fmt.Errorf("a FilterConfig without config that does not disable is not supported")
+			}
+			return disabledFilter(policies, c.runtime)
+		default:
+			return nil, fmt.Errorf("%T is not supported", m)
+		}
+	}
+	return corsSetting(policies, c.runtime)
+}
+
+// disabledFilter ends the search: what less specific levels say does not count.
+func disabledFilter(policies []*corsv3.CorsPolicy, rt runtime) (any, error) {
+	if len(policies) == 0 {
+		return &faultPolicy{}, nil // reads as "nothing" for every filter
+	}
+	return corsSetting(policies, rt)
+}
+
+func corsSetting(policies []*corsv3.CorsPolicy, rt runtime) (any, error) {
+	for _, p := range policies {
+		for _, text := range []string{p.GetAllowMethods(), p.GetAllowHeaders(), p.GetExposeHeaders(), p.GetMaxAge()} {
+			if hasControl(text) {
+				return nil, fmt.Errorf("control characters in %q", text)
+			}
+		}
+	}
+	p, err := resolveCORS(policies, rt)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// perFilter unpacks the configuration of one filter at one level; nil where there
+// is none.
+func perFilter(a *anypb.Any) (proto.Message, error) {
+	if a == nil {
+		return nil, nil
+	}
+	msg, err := a.UnmarshalNew()
+	if err != nil {
+		return nil, err
+	}
+	if wrapped, ok := msg.(*routev3.FilterConfig); ok {
+		if wrapped.GetConfig() != nil && !wrapped.GetDisabled() {
+			return perFilter(wrapped.GetConfig())
+		}
+		return wrapped, nil
+	}
+	return msg, unsupported(msg)
+}
+
+// modernCORS reads the policy of the field that typed_per_filter_config replaced.
+func modernCORS(p *routev3.CorsPolicy) *corsv3.CorsPolicy {
+	return &corsv3.CorsPolicy{
+		AllowOriginStringMatch:       p.GetAllowOriginStringMatch(),
+		AllowMethods:                 p.GetAllowMethods(),
+		AllowHeaders:                 p.GetAllowHeaders(),
+		ExposeHeaders:                p.GetExposeHeaders(),
+		MaxAge:                       p.GetMaxAge(),
+		AllowCredentials:             p.GetAllowCredentials(),
+		FilterEnabled:                p.GetFilterEnabled(),
+		ShadowEnabled:                p.GetShadowEnabled(),
+		AllowPrivateNetworkAccess:    p.GetAllowPrivateNetworkAccess(),
+		ForwardNotMatchingPreflights: p.GetForwardNotMatchingPreflights(),
+	}
+}

@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"github.com/crossgate/crossgate/internal/xds"
+)
+
+// Envoy's defaults (route_components.proto).
+const (
+	defaultRouteTimeout = 15 * time.Second
+	defaultMaxDirect    = 4 << 10
+)
+
+// attachRoutes finds and compiles the manager's route configuration. Managers
+// that name the same one share it.
+func (c *compiler) attachRoutes(m *manager, h *hcmv3.HttpConnectionManager) error {
+	rc := h.GetRouteConfig()
+	if rds := h.GetRds(); rds != nil {
+		name := rds.GetRouteConfigName()
+		rc = c.routes[name]
+		if t := c.tables[name]; t != nil {
+			m.routes = t
+			return nil
+		}
+		if rc == nil {
+			return fmt.Errorf("rds: there is no route configuration %q", name)
+		}
+	}
+	if rc == nil {
+		return errors.New("no route configuration")
+	}
+	t, err := c.compileTable(rc)
+	if err != nil {
+		return prefixed("route configuration "+rc.GetName(), err)
+	}
+	m.routes = t
+	if h.GetRds() != nil {
+		c.tables[rc.GetName()] = t
+	}
+	return nil
+}
+
+func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, error) {
+	if err := unsupported(rc); err != nil {
+		return nil, err
+	}
+	t := &routeTable{maxDirect: defaultMaxDirect}
+	t.hosts.ignorePort = rc.GetIgnorePortInHostMatching()
+	if n := rc.GetMaxDirectResponseBodySizeBytes(); n != nil {
+		t.maxDirect = int(n.GetValue())
+	}
+	own, err := levelOf(rc)
+	if err != nil {
+		return nil, err
+	}
+	for _, vh := range rc.GetVirtualHosts() {
+		object := fmt.Sprintf("virtual host %s of %s", vh.GetName(), rc.GetName())
+		v, err := c.compileHost(rc, vh, own, t)
+		if err == nil {
+			for _, d := range vh.GetDomains() {
+				err = errors.Join(err, t.hosts.add(d, v))
+			}
+		}
+		if err != nil {
+			c.report("vhost/"+rc.GetName()+"/"+vh.GetName(), object, err)
+		}
+	}
+	return t, nil
+}
+
+func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.VirtualHost, rcLevel level, t *routeTable) (*virtualHost, error) {
+	if err := unsupported(vh); err != nil {
+		return nil, err
+	}
+	own, err := levelOf(vh)
+	if err != nil {
+		return nil, err
+	}
+	own.legacyCORS = vh.GetCors() //nolint:staticcheck // deprecated and still in force.
+	v := &virtualHost{
+		name:               vh.GetName(),
+		requireTLS:         vh.GetRequireTls() != routev3.VirtualHost_NONE,
+		attemptCount:       vh.GetIncludeRequestAttemptCount(),
+		attemptCountAnswer: vh.GetIncludeAttemptCountInResponse(),
+	}
+	for i, r := range vh.GetRoutes() {
+		built, err := c.compileRoute(r, vh, []level{own, rcLevel}, t)
+		if err != nil {
+			c.report(xds.RouteKey(rc.GetName(), vh.GetName(), i), fmt.Sprintf("route %d (%s) of virtual host %s", i, r.GetName(), vh.GetName()), err)
+			if built = c.blocked(r); built == nil {
+				// Even what it matches is unknown: nothing behind it may
+				// answer in its place.
+				return nil, fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
+			}
+		}
+		v.routes = append(v.routes, built)
+	}
+	return v, nil
+}
+
+// blocked stands for a route that cannot be run: what it matches is answered 503.
+func (c *compiler) blocked(r *routev3.Route) *route {
+	m, err := compileMatch(r.GetMatch(), c.runtime)
+	if err != nil || unsupported(r.GetMatch()) != nil {
+		return nil
+	}
+	return &route{name: r.GetName(), match: m, direct: &directResponse{status: 503}, settings: make([]any, len(c.slots))}
+}
+
+func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer []level, t *routeTable) (*route, error) {
+	if err := unsupported(r); err != nil {
+		return nil, err
+	}
+	match, err := compileMatch(r.GetMatch(), c.runtime)
+	if err != nil {
+		return nil, err
+	}
+	own, err := levelOf(r)
+	if err != nil {
+		return nil, err
+	}
+	own.legacyCORS = r.GetRoute().GetCors() //nolint:staticcheck // deprecated and still in force.
+	levels := append([]level{own}, outer...)
+	out := &route{name: r.GetName(), match: match, response: responseMutations(levels)}
+	if out.settings, err = c.settings(levels); err != nil {
+		return nil, err
+	}
+	switch a := r.GetAction().(type) {
+	case *routev3.Route_Route:
+		return out, c.compileAction(out, a.Route, vh, levels)
+	case *routev3.Route_Redirect:
+		out.redirect, err = compileRedirect(a.Redirect)
+		return out, err
+	case *routev3.Route_DirectResponse:
+		out.direct, err = compileDirect(a.DirectResponse, t.maxDirect)
+		return out, err
+	}
+	return nil, fmt.Errorf("action %T is not supported", r.GetAction())
+}
+
+func (c *compiler) compileAction(out *route, a *routev3.RouteAction, vh *routev3.VirtualHost, levels []level) error {
+	out.timeout, out.idleTimeout, out.notFound = defaultRouteTimeout, -1, 503
+	if d := a.GetTimeout(); d != nil {
+		out.timeout = d.AsDuration()
+	}
+	if d := a.GetIdleTimeout(); d != nil {
+		out.idleTimeout = d.AsDuration()
+	}
+	switch a.GetClusterNotFoundResponseCode() {
+	case routev3.RouteAction_NOT_FOUND:
+		out.notFound = 404
+	case routev3.RouteAction_INTERNAL_SERVER_ERROR:
+		out.notFound = 500
+	}
+	policy := a.GetRetryPolicy()
+	if policy == nil {
+		policy = vh.GetRetryPolicy()
+	}
+	var err error
+	if out.retry, err = compileRetry(policy); err != nil {
+		return prefixed("retry_policy", err)
+	}
+	for i, u := range a.GetUpgradeConfigs() {
+		if u.GetUpgradeType() != "websocket" || u.GetConnectConfig() != nil {
+			return fmt.Errorf("upgrade_configs[%d]: only websocket is supported", i)
+		}
+		out.websocket = upgradeOff
+		if boolOr(u.GetEnabled(), true) {
+			out.websocket = upgradeOn
+		}
+	}
+	if err := compileRewrites(out, a); err != nil {
+		return err
+	}
+	return c.compileTargets(out, a, levels)
+}
+
+func compileRewrites(out *route, a *routev3.RouteAction) error {
+	if p := a.GetPrefixRewrite(); p != "" {
+		out.rewrite.prefix = []byte(p)
+	}
+	if r := a.GetRegexRewrite(); r != nil {
+		if err := out.rewrite.setRegex(r); err != nil {
+			return prefixed("regex_rewrite", err)
+		}
+	}
+	out.host.forwarded = a.GetAppendXForwardedHost()
+	switch h := a.GetHostRewriteSpecifier().(type) {
+	case nil:
+	case *routev3.RouteAction_HostRewriteLiteral:
+		out.host.literal = []byte(h.HostRewriteLiteral)
+	case *routev3.RouteAction_HostRewriteHeader:
+		out.host.header = h.HostRewriteHeader
+	case *routev3.RouteAction_HostRewritePathRegex:
+		var r pathRewrite
+		if err := r.setRegex(h.HostRewritePathRegex); err != nil {
+			return prefixed("host_rewrite_path_regex", err)
+		}
+		out.host.re, out.host.substitution = r.re, r.substitution
+	default:
+		return fmt.Errorf("host rewrite %T is not supported", h)
+	}
+	if hasControl(string(out.rewrite.prefix)) || hasControl(string(out.host.literal)) {
+		return errors.New("control characters in a rewrite")
+	}
+	return nil
+}
+
+func (c *compiler) compileTargets(out *route, a *routev3.RouteAction, levels []level) error {
+	switch s := a.GetClusterSpecifier().(type) {
+	case *routev3.RouteAction_Cluster:
+		return c.addTarget(out, s.Cluster, 1, nil, levels)
+	case *routev3.RouteAction_ClusterHeader:
+		out.clusterHeader = s.ClusterHeader
+		return c.addTarget(out, "", 1, nil, levels)
+	case *routev3.RouteAction_WeightedClusters:
+		for i, w := range s.WeightedClusters.GetClusters() {
+			if w.GetClusterHeader() != "" {
+				return fmt.Errorf("weighted_clusters.clusters[%d].cluster_header is not supported", i)
+			}
+			own, err := levelOf(w)
+			if err == nil {
+				err = c.addTarget(out, w.GetName(), w.GetWeight().GetValue(), []byte(w.GetHostRewriteLiteral()), append([]level{own}, levels...))
+			}
+			if err != nil {
+				return prefixed(fmt.Sprintf("weighted_clusters.clusters[%d]", i), err)
+			}
+		}
+		if out.total == 0 {
+			return errors.New("weighted_clusters: the weights add up to 0")
+		}
+		return nil
+	}
+	return fmt.Errorf("cluster specifier %T is not supported", a.GetClusterSpecifier())
+}
+
+func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte, levels []level) error {
+	if out.total+weight < out.total {
+		return errors.New("the weights add up to more than 4294967295")
+	}
+	t := &target{
+		name: name, weight: weight, cluster: c.prog.clusters.Cluster(name),
+		request: requestMutations(levels), response: responseMutations(levels),
+		metrics: &requestMetrics{},
+	}
+	if len(host) > 0 {
+		t.host = host
+	}
+	var err error
+	if t.settings, err = c.settings(levels); err != nil {
+		return err
+	}
+	out.targets = append(out.targets, t)
+	out.total += weight
+	return nil
+}
+
+func compileRedirect(r *routev3.RedirectAction) (*redirect, error) {
+	out := &redirect{
+		https: r.GetHttpsRedirect(), scheme: r.GetSchemeRedirect(), host: r.GetHostRedirect(),
+		port: r.GetPortRedirect(), stripQuery: r.GetStripQuery(),
+	}
+	switch r.GetResponseCode() {
+	case routev3.RedirectAction_MOVED_PERMANENTLY:
+		out.status = 301
+	case routev3.RedirectAction_FOUND:
+		out.status = 302
+	case routev3.RedirectAction_SEE_OTHER:
+		out.status = 303
+	case routev3.RedirectAction_TEMPORARY_REDIRECT:
+		out.status = 307
+	case routev3.RedirectAction_PERMANENT_REDIRECT:
+		out.status = 308
+	default:
+		return nil, fmt.Errorf("redirect.response_code %s is not supported", r.GetResponseCode())
+	}
+	if p := r.GetPathRedirect(); p != "" {
+		out.path = []byte(p)
+	}
+	if p := r.GetPrefixRewrite(); p != "" {
+		out.rewrite.prefix = []byte(p)
+	}
+	if x := r.GetRegexRewrite(); x != nil {
+		if err := out.rewrite.setRegex(x); err != nil {
+			return nil, prefixed("redirect.regex_rewrite", err)
+		}
+	}
+	if hasControl(out.host) || hasControl(string(out.path)) || hasControl(string(out.rewrite.prefix)) || hasControl(out.scheme) {
+		return nil, errors.New("control characters in a redirect")
+	}
+	return out, nil
+}
+
+func compileDirect(d *routev3.DirectResponseAction, limit int) (*directResponse, error) {
+	out := &directResponse{status: int(d.GetStatus())}
+	if out.status < 200 || out.status > 599 {
+		return nil, fmt.Errorf("direct_response.status %d is not supported", out.status)
+	}
+	if d.GetBody() == nil {
+		return out, nil
+	}
+	if name := d.GetBody().GetFilename(); name != "" {
+		if info, err := os.Stat(name); err == nil && info.Size() > int64(limit) {
+			return nil, fmt.Errorf("direct_response.body: %s is larger than %d bytes", name, limit)
+		}
+	}
+	if _, empty := d.GetBody().GetSpecifier().(*corev3.DataSource_InlineString); empty && d.GetBody().GetInlineString() == "" {
+		return out, nil
+	}
+	body, err := dataSource(d.GetBody())
+	if err != nil {
+		return nil, prefixed("direct_response.body", err)
+	}
+	if len(body) > limit {
+		return nil, fmt.Errorf("direct_response.body has %d bytes, more than %d", len(body), limit)
+	}
+	out.body = body
+	return out, nil
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+)
+
+// compileTLS makes the server side of TLS. What would ask clients for more than
+// is checked here is refused, never dropped.
+func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
+	ctx := &tlsv3.DownstreamTlsContext{}
+	if !ts.GetTypedConfig().MessageIs(ctx) {
+		return nil, fmt.Errorf("%q is not supported", ts.GetName())
+	}
+	if err := ts.GetTypedConfig().UnmarshalTo(ctx); err != nil {
+		return nil, err
+	}
+	if err := unsupported(ctx); err != nil {
+		return nil, err
+	}
+	if ctx.GetRequireClientCertificate().GetValue() {
+		return nil, errors.New("require_client_certificate is not supported")
+	}
+	common := ctx.GetCommonTlsContext()
+	cfg := &tls.Config{DynamicRecordSizingDisabled: true, MinVersion: tls.VersionTLS12}
+	if err := tlsVersions(cfg, common.GetTlsParams()); err != nil {
+		return nil, err
+	}
+	certs := slices.Clone(common.GetTlsCertificates())
+	for _, sds := range common.GetTlsCertificateSdsSecretConfigs() {
+		sec := c.secrets[sds.GetName()]
+		if sec.GetTlsCertificate() == nil {
+			return nil, fmt.Errorf("there is no certificate with the name %q", sds.GetName())
+		}
+		certs = append(certs, sec.GetTlsCertificate())
+	}
+	for _, cert := range certs {
+		pair, err := keyPair(cert)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Certificates = append(cfg.Certificates, pair)
+	}
+	if len(cfg.Certificates) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	// HTTP/2 is not offered yet: a client that could speak both takes HTTP/1.1.
+	if p := common.GetAlpnProtocols(); len(p) > 0 {
+		if !slices.Contains(p, "http/1.1") {
+			return nil, errors.New("alpn_protocols without http/1.1 are not supported")
+		}
+		cfg.NextProtos = []string{"http/1.1"}
+	}
+	return cfg, nil
+}
+
+func tlsVersions(cfg *tls.Config, p *tlsv3.TlsParameters) error {
+	versions := map[tlsv3.TlsParameters_TlsProtocol]uint16{
+		tlsv3.TlsParameters_TLSv1_2: tls.VersionTLS12,
+		tlsv3.TlsParameters_TLSv1_3: tls.VersionTLS13,
+	}
+	if lo := p.GetTlsMinimumProtocolVersion(); lo != tlsv3.TlsParameters_TLS_AUTO {
+		v, ok := versions[lo]
+		if !ok {
+			return fmt.Errorf("tls_params: %s is not supported", lo)
+		}
+		cfg.MinVersion = v
+	}
+	if hi := p.GetTlsMaximumProtocolVersion(); hi != tlsv3.TlsParameters_TLS_AUTO {
+		v, ok := versions[hi]
+		if !ok {
+			return fmt.Errorf("tls_params: %s is not supported", hi)
+		}
+		cfg.MaxVersion = v
+	}
+	return nil
+}
+
+func keyPair(c *tlsv3.TlsCertificate) (tls.Certificate, error) {
+	cert, err := dataSource(c.GetCertificateChain())
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("certificate_chain: %w", err)
+	}
+	key, err := dataSource(c.GetPrivateKey())
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("private_key: %w", err)
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
+// maxPEM bounds a certificate or key file in bytes.
+const maxPEM = 1 << 20
+
+func dataSource(d *corev3.DataSource) ([]byte, error) {
+	switch s := d.GetSpecifier().(type) {
+	case *corev3.DataSource_Filename:
+		info, err := os.Stat(s.Filename)
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > maxPEM {
+			return nil, fmt.Errorf("%s is larger than %d bytes", s.Filename, maxPEM)
+		}
+		return os.ReadFile(s.Filename)
+	case *corev3.DataSource_InlineBytes:
+		return s.InlineBytes, nil
+	case *corev3.DataSource_InlineString:
+		return []byte(s.InlineString), nil
+	case *corev3.DataSource_EnvironmentVariable:
+		return []byte(os.Getenv(s.EnvironmentVariable)), nil
+	}
+	return nil, errors.New("no data")
+}

@@ -1,0 +1,306 @@
+package engine
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/http1"
+)
+
+// conn is one connection of a client. It is served by one goroutine, in plain
+// blocking style; while it waits for a request it holds no buffer.
+type conn struct {
+	engine *Engine
+	lis    *listener
+	lp     *listenerProgram
+	chain  *filterChain
+	id     uint64
+
+	nc   net.Conn // what is read and written: TLS or the socket itself
+	sock net.Conn
+	tls  *tls.ConnectionState
+	wait waiter
+
+	remoteIP  []byte // of the peer
+	forwardIP []byte // what x-forwarded-for says of it
+	remote    []byte // ip:port
+	local     []byte
+
+	in   []byte // head of the request, then a window of its body
+	w    int    // in[:w] is filled
+	head int    // in[:head] is the head
+	body requestBody
+
+	state    atomic.Int32
+	readAt   time.Time // read deadline in force
+	writeAt  time.Time
+	vec      [2][]byte
+	bufs     net.Buffers
+	requests int
+}
+
+// States of a connection, for draining.
+const (
+	connIdle int32 = iota
+	connActive
+	connClosing
+)
+
+// deadlineSlack is how much later than asked a long deadline may fire, so that
+// it need not be renewed for every request.
+func deadlineSlack(d time.Duration) time.Duration { return d / 64 }
+
+// setReadTimeout makes reads fail after d; 0 means never.
+func (c *conn) setReadTimeout(now time.Time, d time.Duration) {
+	if next, ok := renewed(c.readAt, now, d); ok {
+		c.readAt = next
+		_ = c.nc.SetReadDeadline(next) // fails only when closed: the read says so
+	}
+}
+
+func (c *conn) setWriteTimeout(now time.Time, d time.Duration) {
+	if next, ok := renewed(c.writeAt, now, d); ok {
+		c.writeAt = next
+		_ = c.nc.SetWriteDeadline(next)
+	}
+}
+
+func renewed(current, now time.Time, d time.Duration) (time.Time, bool) {
+	if d == 0 {
+		return time.Time{}, !current.IsZero()
+	}
+	slack := deadlineSlack(d)
+	if left := current.Sub(now); !current.IsZero() && left >= d && left <= d+slack {
+		return current, false
+	}
+	return now.Add(d + slack), true
+}
+
+// serve answers requests until the connection ends.
+func (c *conn) serve() {
+	defer c.close()
+	for {
+		s, ok := c.next()
+		if !ok {
+			return
+		}
+		again := c.exchange(s)
+		c.requests++
+		c.consume()
+		c.engine.streams.put(s)
+		if !again {
+			return
+		}
+	}
+}
+
+// next waits for the first bytes of a request and parses its head. A head that
+// is refused is answered here.
+func (c *conn) next() (*stream, bool) {
+	if c.w == 0 && !c.await() {
+		return nil, false
+	}
+	c.state.Store(connActive)
+	if !c.refresh() {
+		return nil, false
+	}
+	s := c.engine.streams.get()
+	s.begin(c, time.Now())
+	codec := &c.chain.manager.codec
+	for {
+		n, perr := http1.ParseRequest(c.in[:c.w], &s.req, codec)
+		if perr != nil {
+			c.refuse(s, perr)
+			c.engine.streams.put(s)
+			return nil, false
+		}
+		if n > 0 {
+			c.head = n
+			c.body.begin(c, &s.req)
+			return s, true
+		}
+		if !c.more(s) {
+			c.engine.streams.put(s)
+			return nil, false
+		}
+	}
+}
+
+// await blocks until the client has sent something, into a buffer that is taken
+// only then.
+func (c *conn) await() bool {
+	now := time.Now()
+	c.state.Store(connIdle)
+	if c.lis.done.Load() {
+		return false
+	}
+	c.setReadTimeout(now, c.chain.manager.idleTimeout)
+	n, err := c.wait.read(c)
+	c.w = n
+	return n > 0 && (err == nil || errors.Is(err, io.EOF))
+}
+
+// refresh takes the newest configuration: a request begins on it and ends on it.
+func (c *conn) refresh() bool {
+	lp := c.lis.program.Load()
+	if lp == c.lp {
+		return true
+	}
+	name := ""
+	if c.tls != nil {
+		name = c.tls.ServerName
+	}
+	chain := lp.find(name)
+	if chain == nil || (chain.tls != nil) != (c.tls != nil) {
+		return false
+	}
+	c.lp, c.chain = lp, chain
+	return true
+}
+
+// more reads more of an incomplete head. Reading a head is not quick by nature,
+// so its deadlines are exact.
+func (c *conn) more(s *stream) bool {
+	if c.w == len(c.in) {
+		c.in = append(make([]byte, 0, 2*len(c.in)), c.in...)
+		c.in = c.in[:cap(c.in)]
+	}
+	m := c.chain.manager
+	limit := m.headersTimeout
+	if limit == 0 {
+		limit = m.streamIdleTimeout
+	}
+	if limit > 0 {
+		c.readAt = s.start.Add(limit)
+		_ = c.nc.SetReadDeadline(c.readAt)
+	} else {
+		c.setReadTimeout(time.Now(), 0)
+	}
+	n, err := c.nc.Read(c.in[c.w:])
+	c.w += n
+	if n > 0 {
+		return true
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.refuse(s, &errHeadTimeout)
+	}
+	return false
+}
+
+var errHeadTimeout = http1.Error{Status: 408, Details: "request_header_timeout", Message: "request timeout"}
+
+// refuse answers what is not a request and ends the connection.
+func (c *conn) refuse(s *stream, e *http1.Error) {
+	s.manager, s.prog = c.chain.manager, c.lp.prog
+	s.req.Headers.Reset()
+	s.req.Minor, s.closing = 1, true
+	s.flags |= flagDownstreamProtocolError
+	if e.Status == 408 {
+		s.flags = 0
+	}
+	body := c.engine.statusText(e.Status)
+	if e.Status == 408 {
+		body = textRequestTimeout
+	}
+	s.localReply(e.Status, e.Details, body)
+	s.finish()
+	s.log()
+	c.linger()
+}
+
+// exchange takes one request through its manager and reports whether the
+// connection can carry another one.
+func (c *conn) exchange(s *stream) bool {
+	s.manager, s.prog = c.chain.manager, c.lp.prog
+	if s.req.Close || c.lis.done.Load() {
+		s.closing = true
+	}
+	if t := s.manager.streamIdleTimeout; t > 0 || !c.writeAt.IsZero() {
+		c.setWriteTimeout(s.start, t)
+	}
+	s.upgraded = len(s.req.Upgrade) > 0 && !equalFoldText(s.req.Upgrade, "h2c")
+	if s.prepare() {
+		s.dispatch()
+	}
+	if s.replied {
+		if !c.body.ended() {
+			s.closing = true
+		}
+		s.finish()
+	}
+	s.log()
+	if s.closing && !s.upgraded {
+		c.linger()
+	}
+	return !s.closing && c.body.ended()
+}
+
+// consume moves what the client has sent beyond the request to the front, and
+// gives the buffer back when there is nothing.
+func (c *conn) consume() {
+	c.w = copy(c.in, c.body.rest())
+	c.body.release()
+	c.head = 0
+	if c.w == 0 {
+		c.engine.buffers.put(c.in)
+		c.in = nil
+	}
+}
+
+// linger ends the connection so that the client can still read the answer: with
+// unread bytes in the socket a close would reset it (RFC 9112 section 9.6).
+func (c *conn) linger() {
+	cw, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || cw.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	scratch := c.engine.buffers.get()
+	defer c.engine.buffers.put(scratch)
+	for left := lingerBytes; left > 0; {
+		n, err := c.nc.Read(scratch)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// Bounds of linger: Envoy's delayed_close_timeout, and what a client can be
+// expected to have in flight.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+func (c *conn) close() {
+	_ = c.nc.Close()
+	if c.in != nil {
+		c.engine.buffers.put(c.in)
+	}
+	c.lis.remove(c)
+}
+
+// write sends a, then b, in as few system calls as it can.
+func (c *conn) write(a, b []byte) error {
+	if len(b) == 0 {
+		_, err := c.nc.Write(a)
+		return err
+	}
+	if c.tls == nil {
+		c.vec[0], c.vec[1] = a, b
+		c.bufs = c.vec[:]
+		_, err := c.bufs.WriteTo(c.nc)
+		return err
+	}
+	if _, err := c.nc.Write(a); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(b)
+	return err
+}

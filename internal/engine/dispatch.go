@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/crossgate/crossgate/internal/header"
+)
+
+// dispatch finds the route of a prepared request and takes the request through
+// the filters to the service, or answers it.
+func (s *stream) dispatch() {
+	s.vhost = s.manager.routes.hosts.find(s.lowerHost())
+	if s.vhost != nil {
+		s.findRoute()
+	}
+	if s.route == nil {
+		if s.requireTLS() {
+			return
+		}
+		s.flags |= flagNoRoute
+		s.localReply(404, "route_not_found", nil)
+		return
+	}
+	if s.requireTLS() {
+		return
+	}
+	if s.upgraded && !s.mayUpgrade() {
+		h := s.beginReply(403, "upgrade_failed")
+		s.mutateResponse(h)
+		s.closing, s.upgraded = true, false
+		return
+	}
+	for _, f := range s.manager.filters {
+		if f.request(s) {
+			return
+		}
+	}
+	switch {
+	case s.route.redirect != nil:
+		s.redirect()
+	case s.route.direct != nil:
+		s.direct()
+	default:
+		s.proxy()
+	}
+}
+
+// lowerHost is the authority in lower case, for the look-up of its virtual host.
+func (s *stream) lowerHost() []byte {
+	for i, c := range s.authority {
+		if 'A' <= c && c <= 'Z' {
+			low := s.arena.Copy(s.authority)
+			lower(low[i:])
+			return low
+		}
+	}
+	return s.authority
+}
+
+// findRoute takes the first route that matches, in the order of the
+// configuration.
+func (s *stream) findRoute() {
+	for _, r := range s.vhost.routes {
+		if r.match.matches(s) {
+			s.route = r
+			s.target = r.choose(s)
+			return
+		}
+	}
+}
+
+// requireTLS redirects a request to a virtual host that wants TLS.
+func (s *stream) requireTLS() bool {
+	if s.vhost == nil || !s.vhost.requireTLS || string(s.scheme) == "https" {
+		return false
+	}
+	h := s.beginReply(301, "require_tls")
+	b := append(s.arena.Start(), "https://"...)
+	b = append(b, s.authority...)
+	h.Add(hLocation, s.arena.Done(append(b, s.path...)))
+	return true
+}
+
+// mayUpgrade reports whether the route lets the connection become a tunnel.
+func (s *stream) mayUpgrade() bool {
+	if !equalFoldText(s.req.Upgrade, "websocket") || s.target == nil {
+		return false
+	}
+	switch s.route.websocket {
+	case upgradeOn:
+		return true
+	case upgradeOff:
+		return false
+	}
+	return s.manager.websocket
+}
+
+// Settings of a route for upgrades.
+const (
+	upgradeInherit int8 = iota
+	upgradeOn
+	upgradeOff
+)
+
+// choose picks the cluster of a request: the one there is, one by weight, or the
+// one that a header names.
+func (r *route) choose(s *stream) *target {
+	switch {
+	case len(r.targets) == 0:
+		return nil
+	case r.clusterHeader != "":
+		return r.named(s)
+	case len(r.targets) == 1:
+		return r.targets[0]
+	}
+	n := randomBelow(r.total)
+	for _, t := range r.targets {
+		if n < t.weight {
+			return t
+		}
+		n -= t.weight
+	}
+	return r.targets[len(r.targets)-1]
+}
+
+// named is the target that cluster_header names: the route's own settings with
+// another cluster.
+func (r *route) named(s *stream) *target {
+	t := *r.targets[0]
+	name, _ := s.req.Headers.Get(r.clusterHeader)
+	t.name = string(name)
+	t.cluster = s.prog.clusters.Cluster(t.name)
+	t.metrics = &requestMetrics{}
+	return &t
+}
+
+// mutateResponse applies the header mutations of the route's levels.
+func (s *stream) mutateResponse(h *header.List) {
+	if s.route == nil {
+		return
+	}
+	if s.target != nil {
+		for _, m := range s.target.response {
+			m.apply(s, h)
+		}
+		return
+	}
+	for _, m := range s.route.response {
+		m.apply(s, h)
+	}
+}
+
+// setting returns what the route configures for the filter in the slot.
+func (s *stream) setting(slot int) any {
+	if s.target != nil {
+		return s.target.settings[slot]
+	}
+	return s.route.settings[slot]
+}
+
+// directResponse is an answer that the configuration holds.
+type directResponse struct {
+	status int
+	body   []byte
+}
+
+func (s *stream) direct() {
+	d := s.route.direct
+	s.routedReply(d.status, "direct_response", d.body)
+}
+
+// routedReply answers in the route's name: with its header mutations, which
+// stand before what describes the body.
+func (s *stream) routedReply(status int, details string, body []byte) {
+	grpc := isGRPC(&s.req.Headers)
+	h := s.beginReply(status, details)
+	s.mutateResponse(h)
+	s.addAttemptCount(h)
+	if grpc {
+		s.status = 200
+		s.describeGRPC(h, status, body)
+		return
+	}
+	if len(body) > 0 && status != 204 {
+		h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
+		if !h.Has("content-type") {
+			h.Add(hContentType, vTextPlain)
+		}
+		s.body = body
+	}
+}
+
+// redirect is a compiled RedirectAction.
+type redirect struct {
+	status     int
+	https      bool
+	scheme     string
+	host       string
+	port       uint32
+	path       []byte // path_redirect
+	rewrite    pathRewrite
+	stripQuery bool
+}
+
+// redirect answers with the place to go to: the request's own URL with what the
+// action replaces.
+func (s *stream) redirect() {
+	r := s.route.redirect
+	b := s.arena.Start()
+	scheme := s.scheme
+	switch {
+	case r.https:
+		scheme = schemeHTTPS
+	case r.scheme != "":
+		scheme = []byte(r.scheme)
+	}
+	b = append(b, scheme...)
+	b = append(b, "://"...)
+	b = s.appendRedirectHost(b, r, scheme)
+	path, query, hasQuery := bytes.Cut(s.path, []byte("?"))
+	if r.path != nil {
+		path = r.path
+		if bytes.IndexByte(path, '?') >= 0 {
+			hasQuery = false
+		}
+	}
+	b = r.rewrite.append(b, path, &s.route.match)
+	if hasQuery && !r.stripQuery {
+		b = append(append(b, '?'), query...)
+	}
+	location := s.arena.Done(b)
+	h := s.beginReply(r.status, "direct_response")
+	h.Add(hLocation, location)
+	s.mutateResponse(h)
+}
+
+func (s *stream) appendRedirectHost(b []byte, r *redirect, scheme []byte) []byte {
+	host := s.authority
+	if r.host != "" {
+		host = []byte(r.host)
+	}
+	if r.port == 0 {
+		// The port of the other scheme would be wrong for this one.
+		if r.https || r.scheme != "" {
+			bare := withoutPort(host)
+			port := string(host[len(bare):])
+			if port == ":80" && string(scheme) == "https" || port == ":443" && string(scheme) == "http" {
+				host = bare
+			}
+		}
+		return append(b, host...)
+	}
+	b = append(b, withoutPort(host)...)
+	return strconv.AppendUint(append(b, ':'), uint64(r.port), 10)
+}

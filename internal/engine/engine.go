@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/upstream"
+	"github.com/crossgate/crossgate/internal/xds"
+)
+
+// Options are what an engine needs from its surroundings. The zero value works.
+type Options struct {
+	// Logger takes what an operator should know. Nil: nothing is logged.
+	Logger *slog.Logger
+	// AccessLog, if set, gets a line in Envoy's default format for every
+	// request to a connection manager without an access log of its own.
+	AccessLog io.Writer
+	// Stdout is where access logs to /dev/stdout go.
+	Stdout io.Writer
+	// Ports maps a listener's address as written to the one to bind. Nil: as
+	// written.
+	Ports func(host string, port uint32) (string, uint32)
+	// Stats gets the counters. Nil: a store of the engine's own.
+	Stats *stats.Store
+	// Dial opens connections to services. Nil: TCP.
+	Dial upstream.Dial
+	// Listen binds an address. Nil: TCP.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+}
+
+// Engine runs the newest snapshot that was published to it.
+type Engine struct {
+	opts    Options
+	log     *slog.Logger
+	dial    upstream.Dial
+	buffers smallPool
+	large   largePool
+	streams streamPool
+	logs    *logFiles
+	clock   atomic.Pointer[dateText]
+	nextID  atomic.Uint64
+	ownIP   []byte
+
+	mu        sync.Mutex // guards what follows; Publish and Close take it
+	program   *Program
+	listeners map[string]*listener // by bound address
+	leaving   []*listener          // gone from the configuration, with connections
+	closed    bool
+}
+
+// New returns an engine that serves nothing yet.
+func New(o Options) *Engine {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Stats == nil {
+		o.Stats = stats.New()
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	if o.Listen == nil {
+		o.Listen = (&net.ListenConfig{KeepAlive: -1}).Listen
+	}
+	if o.Ports == nil {
+		o.Ports = func(host string, port uint32) (string, uint32) { return host, port }
+	}
+	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
+	e.logs = newLogFiles(o.Stdout)
+	return e
+}
+
+// Publish compiles the snapshot and puts it in force: requests that begin from
+// now on are served by it. What cannot be run is reported; everything else is
+// served. Listeners that did not change keep their sockets and connections.
+func (e *Engine) Publish(s *xds.Snapshot) diag.List {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return diag.List{{Severity: diag.Error, Code: "CG0300", Message: "the engine is closed"}}
+	}
+	prog, diags := e.compile(s)
+	diags = append(diags, e.serve(prog)...)
+	old := e.program
+	e.program = prog
+	if old != nil {
+		old.clusters.Retire(prog.clusters)
+	}
+	return diags
+}
+
+// serve binds what is new, swaps the programs of what stays, and closes what is
+// gone.
+func (e *Engine) serve(prog *Program) diag.List {
+	var diags diag.List
+	e.leaving = slices.DeleteFunc(e.leaving, (*listener).isEmpty)
+	wanted := map[string]*listenerProgram{}
+	for _, lp := range prog.listeners {
+		host, port := e.opts.Ports(lp.host, lp.port)
+		wanted[net.JoinHostPort(host, fmt.Sprint(port))] = lp
+	}
+	for address, l := range e.listeners {
+		if wanted[address] == nil {
+			l.stop()
+			e.leaving = append(e.leaving, l)
+			delete(e.listeners, address)
+		}
+	}
+	for address, lp := range wanted {
+		if l := e.listeners[address]; l != nil {
+			l.program.Store(lp)
+			continue
+		}
+		nl, err := e.opts.Listen(context.Background(), "tcp", address)
+		if err != nil {
+			diags = append(diags, diag.Diagnostic{
+				Severity: diag.Error, Code: "CG0301",
+				Message: fmt.Sprintf("listener %s: %v", lp.name, err),
+			})
+			continue
+		}
+		e.listeners[address] = newListener(e, nl, lp)
+	}
+	return diags
+}
+
+// ListenerStatus is a listener that is bound.
+type ListenerStatus struct {
+	Name string   // as in the snapshot
+	Addr net.Addr // where it accepts
+}
+
+// Listeners returns the listeners that accept connections, in no order.
+func (e *Engine) Listeners() []ListenerStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []ListenerStatus
+	for _, l := range e.listeners {
+		out = append(out, ListenerStatus{Name: l.program.Load().name, Addr: l.nl.Addr()})
+	}
+	return out
+}
+
+// Drain stops accepting and lets running requests end: their answers say
+// connection: close, idle connections are closed at once. It returns when all
+// connections are closed, or with the context's error.
+func (e *Engine) Drain(ctx context.Context) error {
+	e.mu.Lock()
+	listeners := slices.Clone(e.leaving)
+	for _, l := range e.listeners {
+		listeners = append(listeners, l)
+		l.stop()
+	}
+	e.mu.Unlock()
+	for _, l := range listeners {
+		if err := l.waitEmpty(ctx); err != nil {
+			return fmt.Errorf("drain: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close ends everything at once.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	all := slices.AppendSeq(slices.Clone(e.leaving), maps.Values(e.listeners))
+	for _, l := range all {
+		l.stop()
+		l.closeConnections()
+	}
+	for _, l := range all {
+		if err := l.waitEmpty(context.Background()); err != nil {
+			return err
+		}
+	}
+	if e.program != nil {
+		e.program.clusters.Retire(nil)
+	}
+	return e.logs.close()
+}
+
+// ownAddress is the first address of the machine that is not loopback, which is
+// what Envoy puts into x-forwarded-for for a client on the machine itself.
+func ownAddress() []byte {
+	addrs, err := net.InterfaceAddrs()
+	if err == nil {
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.To4() != nil {
+				return []byte(n.IP.String())
+			}
+		}
+	}
+	return []byte("127.0.0.1")
+}
+
+// dateText is the date header of one second.
+type dateText struct {
+	second int64
+	text   []byte
+}
+
+// date returns the Date header's value for now.
+func (e *Engine) date(now time.Time) []byte {
+	sec := now.Unix()
+	if d := e.clock.Load(); d != nil && d.second == sec {
+		return d.text
+	}
+	d := &dateText{second: sec, text: now.UTC().AppendFormat(nil, "Mon, 02 Jan 2006 15:04:05 GMT")}
+	e.clock.Store(d)
+	return d.text
+}
+
+// errClosed tells an orderly end of an accept loop from a failure.
+func errClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -1,0 +1,427 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// exchange is the upstream half of a stream: the connection at hand, the window
+// of its answer, and the request's body on its way there.
+type exchange struct {
+	s     *stream
+	conn  *upstream.Conn
+	tried []*upstream.Host
+	began time.Time // when the request was first on its way
+
+	head  []byte // the request's head, then what of the body is sent with it
+	buf   []byte // the answer: head, then a window of its body
+	r, w  int
+	chunk http1.ChunkDecoder
+
+	replay     []byte // what of the body has been sent, for another attempt
+	replayable bool
+
+	connectError error
+	clientError  error
+	pump         pump
+	// uploaded is when the last of the request was sent, in nanoseconds after
+	// began, plus one; 0 until then.
+	uploaded atomic.Int64
+}
+
+// pump is the goroutine that carries the rest of a request's body upstream while
+// the answer is already awaited.
+type pump struct {
+	running bool
+	done    sync.WaitGroup
+	stopped atomic.Bool
+	last    atomic.Bool // all has been read; the last write is under way
+	failed  atomic.Bool // the client failed: clientError is set
+}
+
+// maxReplay bounds the body that is kept for retries: Envoy's
+// per_connection_buffer_limit_bytes.
+const maxReplay = 1 << 20
+
+// firstWrite bounds how much of a body goes into one write with the head.
+const firstWrite = 32 << 10
+
+func (x *exchange) reset() {
+	x.s, x.conn = nil, nil
+	x.tried, x.head, x.replay = x.tried[:0], x.head[:0], x.replay[:0]
+	x.r, x.w = 0, 0
+	x.connectError, x.clientError = nil, nil
+	x.uploaded.Store(0)
+}
+
+func (x *exchange) begin(s *stream) {
+	x.s = s
+	x.began = time.Now()
+	x.replayable = true
+	x.buf = s.conn.engine.buffers.get()
+}
+
+// end gives back what begin took. The connection is closed unless the answer has
+// ended well, in which case release has already taken it.
+func (x *exchange) end() {
+	x.drop()
+	x.s.conn.engine.buffers.put(x.buf)
+	x.buf = nil
+	if cap(x.replay) > maxReplay/4 {
+		x.replay = nil
+	}
+}
+
+// drop closes the upstream connection, if there is one.
+func (x *exchange) drop() {
+	x.stopPump()
+	if x.conn != nil {
+		x.conn.Discard()
+		x.conn = nil
+	}
+}
+
+// deadline is when waiting must end, and the failure that this is.
+func (x *exchange) deadline(now time.Time) (time.Time, time.Duration, failure) {
+	s := x.s
+	var at time.Time
+	var length time.Duration
+	why := noFailure
+	consider := func(t time.Time, d time.Duration, f failure) {
+		if why == noFailure || t.Before(at) {
+			at, length, why = t, d, f
+		}
+	}
+	if end, sent := x.requestEnd(); sent {
+		if d := s.route.timeout; d > 0 {
+			consider(end.Add(d), d, failTimeout)
+		}
+		if p := s.route.retry; p != nil && p.perTry > 0 {
+			consider(now.Add(p.perTry), p.perTry, failPerTry)
+		}
+	}
+	if d := x.idle(); d > 0 {
+		consider(now.Add(d), d, failIdle)
+	}
+	return at, length, why
+}
+
+func (x *exchange) idle() time.Duration {
+	if d := x.s.route.idleTimeout; d >= 0 {
+		return d
+	}
+	return x.s.manager.streamIdleTimeout
+}
+
+// requestEnd is when the whole request had been sent, and whether it has been:
+// from then on the service is timed.
+func (x *exchange) requestEnd() (time.Time, bool) {
+	n := x.uploaded.Load()
+	return x.began.Add(time.Duration(n - 1)), n > 0
+}
+
+// timeLeft is what is left of the route's timeout, and whether it runs.
+func (x *exchange) timeLeft() (time.Duration, bool) {
+	end, sent := x.requestEnd()
+	if x.s.route.timeout == 0 || !sent {
+		return 0, false
+	}
+	return x.s.route.timeout - time.Since(end), true
+}
+
+func (x *exchange) expired() bool {
+	left, limited := x.timeLeft()
+	return limited && left <= 0
+}
+
+// connect takes a connection from the host's pool. An idle one is had without
+// any context.
+func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.Conn, bool, error) {
+	if c := h.Idle(); c != nil {
+		return c, true, nil
+	}
+	ctx := context.Context(context.Background())
+	if left, limited := x.timeLeft(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
+		defer cancel()
+	}
+	return h.Acquire(ctx, timeout)
+}
+
+// send writes the request's head and as much of its body as is here; the pump
+// carries the rest. sent tells whether the service can have seen anything.
+func (x *exchange) send() (f failure, sent bool) {
+	s := x.s
+	body := &s.conn.body
+	framing := s.req.Framing
+	x.head = s.appendRequestHead(x.head[:0])
+	if len(x.replay) > 0 {
+		x.head = appendBody(x.head, x.replay, framing)
+	}
+	for len(x.head) < firstWrite && !body.ended() {
+		data, err := body.buffered()
+		if err != nil {
+			x.clientError = err
+			return failClient, false
+		}
+		if data == nil {
+			break
+		}
+		x.remember(data)
+		x.head = appendBody(x.head, data, framing)
+	}
+	if body.ended() && framing == http1.Chunked {
+		x.head = http1.AppendLastChunk(x.head, nil)
+	}
+	if body.ended() {
+		x.uploaded.CompareAndSwap(0, 1)
+	}
+	x.limit(s.up.began)
+	if n, err := x.conn.Write(x.head); err != nil {
+		return x.writeFailure(err), n > 0
+	}
+	if !body.ended() {
+		x.startPump()
+	}
+	return noFailure, true
+}
+
+// limit bounds the wait for the service from now on.
+func (x *exchange) limit(now time.Time) {
+	if x.s.attempts > 1 {
+		now = time.Now()
+	}
+	at, length, _ := x.deadline(now)
+	x.conn.SetTimeout(at, deadlineSlack(length))
+}
+
+func (x *exchange) writeFailure(err error) failure {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_, _, why := x.deadline(time.Now())
+		return why
+	}
+	return failClosed
+}
+
+// remember keeps a part of the body for another attempt, as long as it is small
+// and an attempt could follow.
+func (x *exchange) remember(data []byte) {
+	x.s.received += int64(len(data))
+	if x.s.route.retry == nil || !x.replayable {
+		x.replayable = false
+		return
+	}
+	if len(x.replay)+len(data) > maxReplay {
+		x.replayable = false
+		return
+	}
+	x.replay = append(x.replay, data...)
+}
+
+// appendBody frames a part of a body for the service.
+func appendBody(dst, data []byte, f http1.Framing) []byte {
+	if f != http1.Chunked {
+		return append(dst, data...)
+	}
+	dst = http1.AppendChunkHead(dst, len(data))
+	dst = append(dst, data...)
+	return append(dst, "\r\n"...)
+}
+
+// startPump sends the rest of the request's body from a goroutine of its own: the
+// service may answer before it has read everything.
+func (x *exchange) startPump() {
+	x.pump.running = true
+	x.pump.stopped.Store(false)
+	x.pump.last.Store(false)
+	x.pump.failed.Store(false)
+	s := x.s
+	s.conn.setReadTimeout(time.Now(), 0)
+	if s.req.Expect100 && !s.manager.proxy100 && len(x.replay) == 0 && s.received == 0 {
+		if _, err := s.conn.nc.Write(text100); err != nil {
+			x.pump.failed.Store(true)
+		}
+	}
+	conn := x.conn
+	x.pump.done.Go(func() { x.runPump(conn) })
+}
+
+var text100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+func (x *exchange) runPump(conn *upstream.Conn) {
+	s := x.s
+	body := &s.conn.body
+	out := s.conn.engine.buffers.get()
+	defer s.conn.engine.buffers.put(out)
+	for !body.ended() {
+		data, err := body.buffered()
+		if err == nil && data == nil && !body.ended() {
+			if err = body.fill(); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			if !x.pump.stopped.Load() {
+				x.clientError = err
+				x.pump.failed.Store(true)
+				conn.Interrupt()
+			}
+			return
+		}
+		x.remember(data)
+		x.pump.last.Store(body.ended())
+		if !x.forward(conn, out, data) {
+			return
+		}
+	}
+	x.pump.last.Store(true)
+	if s.req.Framing == http1.Chunked {
+		if _, err := conn.Write(http1.AppendLastChunk(out[:0], nil)); err != nil {
+			return
+		}
+	}
+	now := time.Now()
+	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
+	at, _, _ := x.deadline(now)
+	conn.LimitReads(at)
+}
+
+// forward writes a run of the body upstream. A write that fails is no failure of
+// the request: the answer, or its absence, tells.
+func (x *exchange) forward(conn *upstream.Conn, out, data []byte) bool {
+	if x.s.req.Framing != http1.Chunked {
+		_, err := conn.Write(data)
+		return err == nil
+	}
+	for len(data) > 0 {
+		n := min(len(data), len(out)-32)
+		if _, err := conn.Write(appendBody(out[:0], data[:n], http1.Chunked)); err != nil {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
+}
+
+// stopPump ends the pump. What it has read is in the replay buffer.
+func (x *exchange) stopPump() {
+	if !x.pump.running {
+		return
+	}
+	x.pump.running = false
+	x.pump.stopped.Store(true)
+	c := x.s.conn
+	_ = c.nc.SetReadDeadline(pastTime)
+	if x.conn != nil {
+		x.conn.Interrupt()
+	}
+	x.pump.done.Wait()
+	_ = c.nc.SetReadDeadline(time.Time{})
+	c.readAt = time.Time{}
+}
+
+// joinPump waits for a pump that has nothing left but its last write. It reports
+// whether the whole request has been sent.
+func (x *exchange) joinPump() bool {
+	if !x.pump.running {
+		return true
+	}
+	if !x.pump.last.Load() {
+		return false
+	}
+	_ = x.conn.SetWriteDeadline(time.Now().Add(lastWriteTime))
+	x.pump.done.Wait()
+	x.pump.running = false
+	x.conn.ClearTimeout()
+	return true
+}
+
+// lastWriteTime bounds the wait for a service that has answered and does not
+// read the end of the request.
+const lastWriteTime = time.Second
+
+// pastTime makes a deadline that has passed.
+var pastTime = time.Unix(1, 0)
+
+// readHead reads the head of the answer; interim answers are passed over.
+func (x *exchange) readHead() failure {
+	s := x.s
+	x.r, x.w = 0, 0
+	for {
+		n, perr := http1.ParseResponse(x.buf[x.r:x.w], s.req.Method, &s.resp, nil)
+		if perr != nil {
+			return failProtocol
+		}
+		if n > 0 {
+			x.r += n
+			if s.resp.Status >= 200 || s.resp.Status == 101 {
+				s.upstreamFirst = time.Now()
+				x.chunk.Reset()
+				return noFailure
+			}
+			if s.resp.Status == 100 && s.manager.proxy100 && s.req.Expect100 {
+				if _, err := s.conn.nc.Write(text100); err != nil {
+					x.clientError = err
+					return failClient
+				}
+			}
+			s.resp.Reset()
+			continue
+		}
+		if f := x.readMore(); f != noFailure {
+			return f
+		}
+	}
+}
+
+// readMore reads more of an incomplete head.
+func (x *exchange) readMore() failure {
+	if x.w == len(x.buf) {
+		if x.r > 0 {
+			x.w = copy(x.buf, x.buf[x.r:x.w])
+			x.r = 0
+		} else {
+			x.buf = append(make([]byte, 0, 2*len(x.buf)), x.buf...)
+			x.buf = x.buf[:cap(x.buf)]
+		}
+	}
+	n, err := x.conn.Read(x.buf[x.w:])
+	x.w += n
+	if n > 0 {
+		return noFailure
+	}
+	if x.pump.failed.Load() {
+		return failClient
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_, _, why := x.deadline(time.Now())
+		if x.expired() {
+			why = failTimeout
+		}
+		return why
+	}
+	if err == io.EOF && x.w > x.r {
+		return failProtocol
+	}
+	return failClosed
+}
+
+// release gives the connection back to its pool when the answer has ended and
+// nothing stands against its reuse.
+func (x *exchange) release(now time.Time) {
+	if !x.joinPump() || x.s.resp.Close || x.r != x.w || !x.s.conn.body.ended() {
+		x.drop()
+		return
+	}
+	x.conn.Release(now)
+	x.conn = nil
+}

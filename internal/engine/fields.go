@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// runs lists, per message of the xDS API, the fields that the engine carries out,
+// and after the bar those that it may leave aside because requests do not notice
+// (names for statistics, tuning, tracing without a provider). A field that is in
+// neither list is refused: nothing is silently ignored. Messages that do not
+// stand here are leaves, which their compile function checks whole.
+var runs = map[protoreflect.FullName]string{
+	"envoy.config.listener.v3.Listener": "name address filter_chains listener_filters | traffic_direction stat_prefix metadata" +
+		" max_connections_to_accept_per_socket_event per_connection_buffer_limit_bytes enable_reuse_port enable_mptcp listener_filters_timeout tcp_backlog_size ignore_global_conn_limit",
+	"envoy.config.listener.v3.FilterChain":      "filter_chain_match filters transport_socket transport_socket_connect_timeout | name metadata",
+	"envoy.config.listener.v3.FilterChainMatch": "server_names",
+	"envoy.config.listener.v3.Filter":           "name typed_config",
+	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": "codec_type stat_prefix route_config rds http_filters access_log" +
+		" server_name server_header_transformation use_remote_address xff_num_trusted_hops skip_xff_append via generate_request_id preserve_external_request_id" +
+		" always_set_request_id_in_response normalize_path merge_slashes path_with_escaped_slashes_action common_http_protocol_options http_protocol_options" +
+		" stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs strip_any_host_port strip_trailing_host_dot proxy_100_continue" +
+		" request_id_extension forward_client_cert_details tracing | set_current_client_cert_details http2_protocol_options drain_timeout delayed_close_timeout add_user_agent access_log_options",
+	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config is_optional disabled",
+	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        "route_config_name | config_source",
+	"envoy.config.core.v3.HttpProtocolOptions":                               "idle_timeout max_headers_count headers_with_underscores_action",
+	"envoy.config.core.v3.Http1ProtocolOptions":                              "allow_absolute_url accept_http_10 default_host_for_http_10 allow_chunked_length allow_custom_methods",
+	"envoy.config.route.v3.RouteConfiguration": "name virtual_hosts request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
+		" ignore_port_in_host_matching max_direct_response_body_size_bytes typed_per_filter_config | validate_clusters metadata",
+	"envoy.config.route.v3.VirtualHost": "name domains routes require_tls request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
+		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy | virtual_clusters metadata",
+	"envoy.config.route.v3.Route": "name match route redirect direct_response request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
+		" typed_per_filter_config | metadata decorator tracing stat_prefix",
+	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters runtime_fraction grpc",
+	"envoy.config.route.v3.HeaderMatcher": "name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match string_match" +
+		" invert_match treat_missing_header_as_empty",
+	"envoy.config.route.v3.QueryParameterMatcher": "name string_match present_match",
+	"envoy.config.route.v3.RouteAction": "cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal" +
+		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs | priority max_grpc_timeout",
+	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",
+	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
+		" response_headers_to_remove typed_per_filter_config host_rewrite_literal | metadata",
+	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts",
+	"envoy.config.route.v3.RedirectAction": "https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite" +
+		" response_code strip_query",
+	"envoy.config.route.v3.DirectResponseAction":                     "status body",
+	"envoy.config.core.v3.HeaderValueOption":                         "header append append_action keep_empty_value",
+	"envoy.extensions.filters.http.router.v3.Router":                 "suppress_envoy_headers | dynamic_stats start_child_span",
+	"envoy.extensions.filters.http.fault.v3.HTTPFault":               "abort",
+	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status percentage",
+	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": "common_tls_context require_client_certificate | disable_stateless_session_resumption",
+	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext":     "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols",
+	"envoy.extensions.transport_sockets.tls.v3.TlsParameters":        "tls_minimum_protocol_version tls_maximum_protocol_version",
+	"envoy.extensions.transport_sockets.tls.v3.TlsCertificate":       "certificate_chain private_key",
+	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig":      "name | sds_config",
+	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket_matches" +
+		" typed_extension_protocol_options | alt_stat_name metadata common_lb_config dns_lookup_family dns_refresh_rate respect_dns_ttl dns_jitter" +
+		" per_connection_buffer_limit_bytes upstream_connection_options outlier_detection",
+	"envoy.config.cluster.v3.Cluster.EdsClusterConfig": "service_name | eds_config",
+}
+
+// unsupported returns an error for every field that is set in m, or in the
+// messages below it, and that the engine does not carry out.
+func unsupported(m proto.Message) error {
+	var errs []error
+	collectUnsupported(m.ProtoReflect(), "", &errs)
+	return errors.Join(errs...)
+}
+
+func collectUnsupported(m protoreflect.Message, path string, errs *[]error) {
+	list, known := runs[m.Descriptor().FullName()]
+	if !known {
+		return
+	}
+	allowed := " " + strings.ReplaceAll(list, "|", " ") + " "
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		at := strings.TrimPrefix(path+"."+string(fd.Name()), ".")
+		if !strings.Contains(allowed, " "+string(fd.Name())+" ") {
+			*errs = append(*errs, fmt.Errorf("%s: this field of %s is not supported", at, m.Descriptor().Name()))
+			return true
+		}
+		if fd.Message() == nil || fd.IsMap() || separate[fd.FullName()] {
+			return true
+		}
+		if !fd.IsList() {
+			collectUnsupported(v.Message(), at, errs)
+			return true
+		}
+		for i := range v.List().Len() {
+			collectUnsupported(v.List().Get(i).Message(), fmt.Sprintf("%s[%d]", at, i), errs)
+		}
+		return true
+	})
+}
+
+// separate are the fields whose messages are compiled on their own, so that a
+// fault in one does not take its parent down.
+var separate = map[protoreflect.FullName]bool{
+	"envoy.config.listener.v3.Listener.filter_chains":                                                true,
+	"envoy.config.route.v3.RouteConfiguration.virtual_hosts":                                         true,
+	"envoy.config.route.v3.VirtualHost.routes":                                                       true,
+	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.route_config": true,
+}
+
+// checkCluster refuses clusters that would be reached in another way than they
+// ask for.
+func checkCluster(c *clusterv3.Cluster) error {
+	if err := unsupported(c); err != nil {
+		return err
+	}
+	switch c.GetType() {
+	case clusterv3.Cluster_STATIC, clusterv3.Cluster_EDS, clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_LOGICAL_DNS:
+	default:
+		return fmt.Errorf("type %s is not supported", c.GetType())
+	}
+	switch c.GetLbPolicy() {
+	case clusterv3.Cluster_ROUND_ROBIN, clusterv3.Cluster_LEAST_REQUEST, clusterv3.Cluster_RANDOM:
+	default:
+		return fmt.Errorf("lb_policy %s is not supported", c.GetLbPolicy())
+	}
+	for i, m := range c.GetTransportSocketMatches() {
+		if len(m.GetMatch().GetFields()) == 0 && m.GetTransportSocket().GetName() != "envoy.transport_sockets.raw_buffer" {
+			return fmt.Errorf("transport_socket_matches[%d]: TLS to services is not supported", i)
+		}
+	}
+	for name, any := range c.GetTypedExtensionProtocolOptions() {
+		o := &httpv3.HttpProtocolOptions{}
+		if err := any.UnmarshalTo(o); err != nil {
+			return fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
+		}
+		if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil || o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
+			return errors.New("HTTP/2 to services is not supported")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// listener is a bound socket with its connections. Its program changes; it stays.
+type listener struct {
+	engine  *Engine
+	nl      net.Listener
+	program atomic.Pointer[listenerProgram]
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	empty chan struct{} // closed when stopped and no connection is left
+	done  atomic.Bool
+	tasks sync.WaitGroup
+}
+
+func newListener(e *Engine, nl net.Listener, lp *listenerProgram) *listener {
+	l := &listener{engine: e, nl: nl, conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	l.program.Store(lp)
+	l.tasks.Go(l.accept)
+	return l
+}
+
+// acceptPause bounds the rate of a failing accept (no descriptors left).
+const acceptPause = 20 * time.Millisecond
+
+func (l *listener) accept() {
+	for {
+		nc, err := l.nl.Accept()
+		if err != nil {
+			if errClosed(err) {
+				return
+			}
+			l.engine.log.Warn("accept failed", "listener", l.program.Load().name, "error", err)
+			time.Sleep(acceptPause)
+			continue
+		}
+		l.tasks.Go(func() { l.begin(nc) })
+	}
+}
+
+// begin makes a connection of a socket: it finds the filter chain, with a TLS
+// handshake where the chain wants one, and serves.
+func (l *listener) begin(nc net.Conn) {
+	c := &conn{engine: l.engine, lis: l, sock: nc, nc: nc, id: l.engine.nextID.Add(1)}
+	c.addresses()
+	if !l.add(c) {
+		_ = nc.Close()
+		return
+	}
+	defer func() {
+		// One connection's fault must not take the others down.
+		if v := recover(); v != nil {
+			l.engine.log.Error("connection failed", "listener", l.program.Load().name, "panic", v, "stack", stack())
+			c.close()
+		}
+	}()
+	c.lp = l.program.Load()
+	if !c.choose() {
+		c.close()
+		return
+	}
+	c.wait.init(c, nc)
+	c.serve()
+}
+
+// choose finds the filter chain of a new connection.
+func (c *conn) choose() bool {
+	if !c.lp.usesTLS() {
+		c.chain = c.lp.find("")
+		return c.chain != nil
+	}
+	lp := c.lp
+	timeout := lp.chains[0].tlsTimeout
+	tc := tls.Server(c.sock, &tls.Config{
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chain := lp.find(hello.ServerName)
+			if chain == nil || chain.tls == nil {
+				return nil, errNoChain
+			}
+			c.chain = chain
+			return chain.tls, nil
+		},
+	})
+	ctx := context.Background()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return false
+	}
+	state := tc.ConnectionState()
+	c.nc, c.tls = tc, &state
+	return true
+}
+
+var errNoChain = errors.New("no filter chain for this server name")
+
+func (c *conn) addresses() {
+	c.remote = []byte(c.sock.RemoteAddr().String())
+	c.local = []byte(c.sock.LocalAddr().String())
+	c.remoteIP = c.remote
+	c.forwardIP = c.remote
+	if host, _, err := net.SplitHostPort(string(c.remote)); err == nil {
+		c.remoteIP = []byte(host)
+		c.forwardIP = c.remoteIP
+		if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+			c.forwardIP = c.engine.ownIP
+		}
+	}
+}
+
+// usesTLS reports whether connections of the listener begin with a handshake.
+func (p *listenerProgram) usesTLS() bool {
+	return len(p.chains) > 0 && p.chains[0].tls != nil
+}
+
+// find returns the chain for a server name: the exact name, then the longest
+// wildcard, then the chain that takes all (config/listener/v3, FilterChainMatch).
+func (p *listenerProgram) find(name string) *filterChain {
+	name = strings.ToLower(name)
+	var any *filterChain
+	best, length := (*filterChain)(nil), -1
+	for _, c := range p.chains {
+		if len(c.serverNames) == 0 {
+			any = c
+			continue
+		}
+		for _, want := range c.serverNames {
+			if want == name {
+				return c
+			}
+			if rest, ok := strings.CutPrefix(want, "*"); ok && strings.HasSuffix(name, rest) && len(rest) > length {
+				best, length = c, len(rest)
+			}
+		}
+	}
+	if best != nil {
+		return best
+	}
+	return any
+}
+
+// add registers a connection; it reports false when the listener has stopped.
+func (l *listener) add(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done.Load() {
+		return false
+	}
+	l.conns[c] = struct{}{}
+	return true
+}
+
+func (l *listener) remove(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	l.checkEmpty()
+}
+
+func (l *listener) checkEmpty() {
+	if l.done.Load() && len(l.conns) == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// isEmpty reports whether a stopped listener has no connection left.
+func (l *listener) isEmpty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns) == 0
+}
+
+// stop ends accepting and wakes idle connections, so that they see it.
+func (l *listener) stop() {
+	_ = l.nl.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done.Store(true)
+	for c := range l.conns {
+		if c.state.CompareAndSwap(connIdle, connClosing) {
+			_ = c.sock.SetReadDeadline(pastTime)
+		}
+	}
+	l.checkEmpty()
+}
+
+func (l *listener) closeConnections() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.sock.Close()
+	}
+}
+
+// waitEmpty blocks until a stopped listener has no connection.
+func (l *listener) waitEmpty(ctx context.Context) error {
+	l.mu.Lock()
+	empty := l.empty
+	l.mu.Unlock()
+	if empty != nil {
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l.tasks.Wait()
+	return nil
+}

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/crossgate/crossgate/internal/format"
+	"github.com/crossgate/crossgate/internal/header"
+)
+
+// mutations is what one level (route, virtual host, …) does to headers.
+type mutations struct {
+	remove    []string
+	overwrite []mutation
+	add       []mutation
+}
+
+// mutation writes one header.
+type mutation struct {
+	name      []byte
+	value     *format.Format
+	static    []byte // the value when it has no operators
+	action    corev3.HeaderValueOption_HeaderAppendAction
+	keepEmpty bool
+}
+
+// compileMutations returns nil when there is nothing to do.
+func compileMutations(add []*corev3.HeaderValueOption, remove []string) (*mutations, error) {
+	if len(add) == 0 && len(remove) == 0 {
+		return nil, nil
+	}
+	m := &mutations{}
+	for _, name := range remove {
+		name = strings.ToLower(name)
+		if name == "" || name[0] == ':' || name == "host" {
+			return nil, fmt.Errorf("header %q may not be removed", name)
+		}
+		m.remove = append(m.remove, name)
+	}
+	for i, o := range add {
+		c, err := compileMutation(o)
+		if err != nil {
+			return nil, fmt.Errorf("headers_to_add[%d]: %w", i, err)
+		}
+		switch c.action {
+		case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
+			m.overwrite = append(m.overwrite, c)
+		default:
+			m.add = append(m.add, c)
+		}
+	}
+	return m, nil
+}
+
+func compileMutation(o *corev3.HeaderValueOption) (mutation, error) {
+	name := strings.ToLower(o.GetHeader().GetKey())
+	c := mutation{name: []byte(name), action: o.GetAppendAction(), keepEmpty: o.GetKeepEmptyValue()}
+	//nolint:staticcheck // append is deprecated and still overrides the action.
+	if a := o.GetAppend(); a != nil {
+		c.action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		if a.GetValue() {
+			c.action = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
+		}
+	}
+	if name == "" || name[0] == ':' || name == "host" {
+		return c, fmt.Errorf("header %q may not be set", name)
+	}
+	value := o.GetHeader().GetValue()
+	if raw := o.GetHeader().GetRawValue(); len(raw) > 0 {
+		value = string(raw)
+	}
+	if hasControl(name) || hasControl(value) {
+		return c, fmt.Errorf("header %q: control characters in its name or value", name)
+	}
+	if !strings.Contains(value, "%") {
+		c.static = []byte(value)
+		return c, nil
+	}
+	f, err := format.Parse(value)
+	if err != nil {
+		return c, fmt.Errorf("header %q: %w", name, err)
+	}
+	c.value = f
+	return c, nil
+}
+
+// apply changes h in Envoy's order: removals first; then all values are found
+// and all conditions checked; then what overwrites is written, at the end of the
+// list, and what is added.
+func (m *mutations) apply(s *stream, h *header.List) {
+	for _, name := range m.remove {
+		h.Remove(name)
+	}
+	s.values = s.values[:0]
+	for i := range m.overwrite {
+		s.values = append(s.values, m.overwrite[i].evaluate(s, h))
+	}
+	for i := range m.add {
+		s.values = append(s.values, m.add[i].evaluate(s, h))
+	}
+	for i := range m.overwrite {
+		if v := s.values[i]; v != nil {
+			h.Remove(string(m.overwrite[i].name))
+			h.Add(m.overwrite[i].name, v)
+		}
+	}
+	for i := range m.add {
+		if v := s.values[len(m.overwrite)+i]; v != nil {
+			h.Add(m.add[i].name, v)
+		}
+	}
+}
+
+// evaluate returns the value to write, or nil when nothing is to be written:
+// because it is empty, or because of what is already there.
+func (c *mutation) evaluate(s *stream, h *header.List) []byte {
+	switch c.action {
+	case corev3.HeaderValueOption_ADD_IF_ABSENT:
+		if h.Has(string(c.name)) {
+			return nil
+		}
+	case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
+		if !h.Has(string(c.name)) {
+			return nil
+		}
+	}
+	v := c.static
+	if c.value != nil {
+		v = s.arena.Done(c.value.AppendHeader(s.arena.Start(), s))
+	}
+	if len(v) == 0 {
+		if !c.keepEmpty {
+			return nil
+		}
+		return noBytes
+	}
+	return v
+}
+
+// noBytes is an empty value that is not nil.
+var noBytes = []byte{}

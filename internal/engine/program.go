@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// Program is a compiled snapshot: everything a request needs, and nothing that
+// must be interpreted. It is immutable and shared by all connections.
+type Program struct {
+	version   string
+	clusters  *upstream.Set
+	listeners []*listenerProgram
+}
+
+// Version returns the version of the snapshot that the program was made from.
+func (p *Program) Version() string { return p.version }
+
+// listenerProgram is one listener: an address and the filter chains behind it.
+type listenerProgram struct {
+	name   string
+	host   string
+	port   uint32
+	prog   *Program
+	chains []*filterChain
+}
+
+// filterChain is what a listener does with connections of certain server names.
+type filterChain struct {
+	// serverNames are lower-case; "*.x" stands for all names below x. None
+	// means all connections, also those without a server name.
+	serverNames []string
+	tls         *tls.Config
+	tlsTimeout  time.Duration
+	manager     *manager
+}
+
+// manager is a compiled HttpConnectionManager.
+type manager struct {
+	statPrefix string
+	routes     *routeTable
+	filters    []filter
+	logs       []*accessLog
+	codec      http1.Options
+
+	serverName        []byte
+	serverHeader      serverHeader
+	via               []byte
+	useRemoteAddress  bool
+	trustedHops       uint32
+	skipXFFAppend     bool
+	generateRequestID bool
+	preserveRequestID bool
+	alwaysRequestID   bool
+	proxy100          bool
+	suppressEnvoy     bool
+	normalizePath     bool
+	mergeSlashes      bool
+	escapedSlashes    escapedSlashes
+	stripAnyPort      bool
+	stripTrailingDot  bool
+	websocket         bool
+	defaultHost10     []byte
+
+	idleTimeout       time.Duration
+	streamIdleTimeout time.Duration
+	headersTimeout    time.Duration
+
+	metrics *managerMetrics
+}
+
+// serverHeader is HttpConnectionManager.server_header_transformation.
+type serverHeader uint8
+
+const (
+	serverOverwrite serverHeader = iota
+	serverAppendIfAbsent
+	serverPassThrough
+)
+
+// escapedSlashes is HttpConnectionManager.path_with_escaped_slashes_action.
+type escapedSlashes uint8
+
+const (
+	escapedKeep escapedSlashes = iota
+	escapedReject
+	escapedRedirect
+	escapedForward
+)
+
+// routeTable is a compiled RouteConfiguration.
+type routeTable struct {
+	hosts     hostIndex
+	maxDirect int // bytes
+}
+
+// virtualHost is a compiled VirtualHost.
+type virtualHost struct {
+	name               string
+	routes             []*route
+	requireTLS         bool
+	attemptCount       bool // x-envoy-attempt-count towards the service
+	attemptCountAnswer bool // and towards the client
+}
+
+// route is one compiled route. Exactly one of targets, redirect and direct is
+// set.
+type route struct {
+	name     string
+	match    routeMatch
+	targets  []*target
+	total    uint32 // of the targets' weights
+	redirect *redirect
+	direct   *directResponse
+
+	timeout       time.Duration // 0: none
+	idleTimeout   time.Duration // -1: the manager's
+	retry         *retryPolicy
+	rewrite       pathRewrite
+	host          hostRewrite
+	clusterHeader string
+	notFound      int // status when the cluster does not exist
+	websocket     int8
+
+	// settings and response stand for redirects and direct responses, which
+	// have no target.
+	settings []any
+	response []*mutations
+}
+
+// target is one of the clusters of a route with what is configured for it.
+type target struct {
+	cluster *upstream.Cluster // nil: no such cluster
+	name    string
+	weight  uint32
+	host    []byte // host_rewrite_literal of a weighted cluster
+	// settings holds what the filters need for requests to this target, by
+	// the filter's slot: the configuration of all levels, resolved.
+	settings []any
+
+	// request and response are the header mutations of all levels in the
+	// order in which they apply.
+	request, response []*mutations
+	metrics           *requestMetrics
+}

@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+// Names that the manager reads and writes.
+var (
+	hForwardedFor    = []byte("x-forwarded-for")
+	hForwardedProto  = []byte("x-forwarded-proto")
+	hForwardedHost   = []byte("x-forwarded-host")
+	hExternalAddress = []byte("x-envoy-external-address")
+	hRequestID       = []byte("x-request-id")
+	hVia             = []byte("via")
+	hLocation        = []byte("location")
+)
+
+// prepare does what Envoy's connection manager does with a request before it is
+// routed: checks, the path's normal form, forwarding headers. It reports false
+// when it has answered.
+func (s *stream) prepare() bool {
+	m := s.manager
+	s.scheme = schemeHTTP
+	if s.conn.tls != nil {
+		s.scheme = schemeHTTPS
+	}
+	s.authority, s.path = s.req.Authority, s.req.Target
+	if !s.req.HasHost && len(s.authority) == 0 {
+		if s.req.Minor == 0 && len(m.defaultHost10) > 0 {
+			s.authority = m.defaultHost10
+		} else {
+			s.reject(400, "missing_host_header")
+			return false
+		}
+	}
+	if len(s.path) == 0 || s.path[0] != '/' {
+		s.beginReply(404, "absolute_path_rejected")
+		return false
+	}
+	if !s.preparePath() {
+		return false
+	}
+	s.prepareAuthority()
+	s.prepareHeaders()
+	return true
+}
+
+// reject answers a request that should not have been sent and ends the
+// connection.
+func (s *stream) reject(status int, details string) {
+	s.beginReply(status, details)
+	s.closing = true
+}
+
+func (s *stream) preparePath() bool {
+	m := s.manager
+	if bytes.IndexByte(s.path, '#') >= 0 {
+		s.reject(400, "path_normalization_failed")
+		return false
+	}
+	if m.escapedSlashes != escapedKeep && hasEscapedSlash(s.path) {
+		if m.escapedSlashes == escapedReject {
+			s.reject(400, "path_normalization_failed")
+			return false
+		}
+		s.path = unescapeSlashes(&s.arena, s.path)
+	}
+	redirect := m.escapedSlashes == escapedRedirect && !bytes.Equal(s.path, s.req.Target)
+	if m.normalizePath {
+		var ok bool
+		if s.path, ok = normalizePath(&s.arena, s.path); !ok {
+			s.reject(400, "path_normalization_failed")
+			return false
+		}
+	}
+	if m.mergeSlashes {
+		s.path = mergeSlashes(&s.arena, s.path)
+	}
+	if redirect {
+		h := s.beginReply(307, "path_normalization_failed")
+		h.Add(hLocation, s.path)
+		return false
+	}
+	return true
+}
+
+func (s *stream) prepareAuthority() {
+	m := s.manager
+	if m.stripTrailingDot && len(s.authority) > 0 {
+		host := withoutPort(s.authority)
+		if n := len(host); n > 0 && host[n-1] == '.' {
+			b := append(s.arena.Start(), host[:n-1]...)
+			s.authority = s.arena.Done(append(b, s.authority[n:]...))
+		}
+	}
+	if m.stripAnyPort {
+		s.authority = withoutPort(s.authority)
+	}
+}
+
+// prepareHeaders follows mutateRequestHeaders: hop-by-hop fields go, fields that
+// only trusted peers may send go, and the proxy's own are written.
+func (s *stream) prepareHeaders() {
+	h := &s.req.Headers
+	s.dropHopByHop()
+	external := s.forwardedFor()
+	s.dropInternal(s.manager.useRemoteAddress)
+	h.Remove("x-forwarded-client-cert")
+	proto, has := h.Get("x-forwarded-proto")
+	switch {
+	case s.manager.useRemoteAddress && s.manager.trustedHops == 0:
+		h.Set(hForwardedProto, s.scheme)
+	case !has:
+		h.Add(hForwardedProto, s.scheme)
+	default:
+		if string(proto) == "http" || string(proto) == "https" {
+			s.scheme = proto
+		}
+	}
+	if s.manager.useRemoteAddress {
+		h.Set(hExternalAddress, external)
+	}
+	s.prepareRequestID()
+	if via := s.manager.via; via != nil {
+		s.appendVia()
+	}
+}
+
+func (s *stream) appendVia() {
+	h := &s.req.Headers
+	old, ok := h.Get("via")
+	if !ok {
+		h.Add(hVia, s.manager.via)
+		return
+	}
+	b := append(s.arena.Start(), old...)
+	b = append(b, ", "...)
+	h.Set(hVia, s.arena.Done(append(b, s.manager.via...)))
+}
+
+// dropHopByHop removes what concerns only the connection to the client (RFC 9110
+// section 7.6.1), the fields that Connection names among it.
+func (s *stream) dropHopByHop() {
+	h := &s.req.Headers
+	if named, ok := h.Get("connection"); ok {
+		s.dropNamed(named)
+	}
+	if !s.upgraded {
+		h.Remove("connection")
+		h.Remove("upgrade")
+	}
+	h.Remove("keep-alive")
+	h.Remove("proxy-connection")
+	h.Remove("transfer-encoding")
+	if te, ok := h.Get("te"); ok {
+		if bytes.Contains(te, []byte("trailers")) {
+			h.Set([]byte("te"), []byte("trailers"))
+		} else {
+			h.Remove("te")
+		}
+	}
+	if s.req.Expect100 {
+		h.Remove("expect")
+	}
+}
+
+func (s *stream) dropNamed(list []byte) {
+	for len(list) > 0 {
+		var name []byte
+		name, list, _ = bytes.Cut(list, []byte(","))
+		name = bytes.TrimSpace(name)
+		if len(name) == 0 || equalFoldText(name, "close") || equalFoldText(name, "keep-alive") || equalFoldText(name, "upgrade") || equalFoldText(name, "te") {
+			continue
+		}
+		low := s.arena.Copy(name)
+		lower(low)
+		s.req.Headers.Remove(string(low))
+	}
+}
+
+func equalFoldText(b []byte, low string) bool {
+	if len(b) != len(low) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != low[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(b []byte) {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+}
+
+// internalHeaders are believed only when a trusted proxy sent them; no peer is.
+var internalHeaders = []string{
+	"x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on", "x-envoy-retry-grpc-on",
+	"x-envoy-max-retries", "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms",
+	"x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
+	"x-envoy-expected-rq-timeout-ms", "x-envoy-force-trace", "x-envoy-ip-tags", "x-envoy-original-url",
+	"x-envoy-hedge-on-per-try-timeout", "x-envoy-internal",
+}
+
+// edgeHeaders are dropped at the edge of the mesh besides.
+var edgeHeaders = []string{
+	"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+	"x-envoy-original-path", "x-envoy-original-host",
+}
+
+var envoyPrefix = []byte("x-envoy-")
+
+func (s *stream) dropInternal(edge bool) {
+	h := &s.req.Headers
+	any := false
+	for i := range h.Fields {
+		if bytes.HasPrefix(h.Fields[i].Name, envoyPrefix) {
+			any = true
+			break
+		}
+	}
+	if !any {
+		return
+	}
+	for _, name := range internalHeaders {
+		h.Remove(name)
+	}
+	if edge {
+		for _, name := range edgeHeaders {
+			h.Remove(name)
+		}
+	}
+}
+
+// forwardedFor appends the client's address to x-forwarded-for where the
+// connection's address counts, and returns the address that the request is taken
+// to come from.
+func (s *stream) forwardedFor() []byte {
+	m := s.manager
+	if !m.useRemoteAddress {
+		return s.conn.remoteIP
+	}
+	external := s.conn.remoteIP
+	list, has := s.req.Headers.Get("x-forwarded-for")
+	if m.trustedHops > 0 {
+		if ip := nthFromRight(list, m.trustedHops); ip != nil {
+			external = ip
+		}
+	}
+	if m.skipXFFAppend {
+		return external
+	}
+	own := s.conn.forwardIP
+	if !has {
+		s.req.Headers.Add(hForwardedFor, own)
+		return external
+	}
+	b := append(s.arena.Start(), list...)
+	b = append(b, ',')
+	s.req.Headers.Set(hForwardedFor, s.arena.Done(append(b, own...)))
+	return external
+}
+
+// nthFromRight returns the n-th address of a list, counted from its end, or nil.
+func nthFromRight(list []byte, n uint32) []byte {
+	for ; n > 0; n-- {
+		if len(list) == 0 {
+			return nil
+		}
+		i := bytes.LastIndexByte(list, ',')
+		item := bytes.TrimSpace(list[i+1:])
+		if n == 1 {
+			if _, err := netip.ParseAddr(string(item)); err != nil {
+				return nil
+			}
+			return item
+		}
+		list = list[:max(i, 0)]
+	}
+	return nil
+}
+
+var (
+	schemeHTTP  = []byte("http")
+	schemeHTTPS = []byte("https")
+)
+
+// prepareRequestID gives the request an id: at the edge a new one, otherwise only
+// where it has none.
+func (s *stream) prepareRequestID() {
+	m := s.manager
+	h := &s.req.Headers
+	id, has := h.Get("x-request-id")
+	if m.generateRequestID && (!has || m.useRemoteAddress && !m.preserveRequestID) {
+		id = appendUUID(&s.arena)
+		h.Set(hRequestID, id)
+	}
+	s.requestID = id
+}

@@ -1,0 +1,301 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// proxy is envoy.filters.http.router: it sends the request to a host of the
+// target's cluster, again where the policy says so, and passes the answer on.
+func (s *stream) proxy() {
+	t := s.target
+	if t.cluster == nil {
+		s.flags |= flagNoCluster
+		s.routedReply(s.route.notFound, "cluster_not_found", nil)
+		return
+	}
+	if !t.cluster.BeginRequest() {
+		s.fail(failOverflow)
+		return
+	}
+	defer t.cluster.EndRequest()
+	s.beginUpstreamRequest()
+	defer s.up.end()
+	for {
+		f := s.attempt()
+		if s.retry(f) {
+			continue
+		}
+		if f != noFailure {
+			s.fail(f)
+			return
+		}
+		s.respond()
+		return
+	}
+}
+
+var (
+	hAttemptCount   = []byte("x-envoy-attempt-count")
+	hExpectedMillis = []byte("x-envoy-expected-rq-timeout-ms")
+	hServiceTime    = []byte("x-envoy-upstream-service-time")
+	hOverloaded     = []byte("x-envoy-overloaded")
+)
+
+// beginUpstreamRequest makes the headers that the service sees.
+func (s *stream) beginUpstreamRequest() {
+	s.up.begin(s)
+	s.nextAttempt()
+	ms := s.target.request
+	for _, m := range ms {
+		m.apply(s, &s.req.Headers)
+	}
+	s.rewriteRequest()
+}
+
+// nextAttempt counts an attempt and writes the headers that tell of it.
+func (s *stream) nextAttempt() {
+	s.attempts++
+	h := &s.req.Headers
+	if ms := s.expectedMillis(); ms > 0 {
+		h.Set(hExpectedMillis, appendInt(&s.arena, ms))
+	}
+	if s.vhost.attemptCount {
+		h.Set(hAttemptCount, appendInt(&s.arena, int64(s.attempts)))
+	}
+}
+
+// expectedMillis is the time that the service has: the try's, or what is left of
+// the route's.
+func (s *stream) expectedMillis() int64 {
+	if s.manager.suppressEnvoy {
+		return 0
+	}
+	timeout := s.route.timeout
+	if r := s.route.retry; r != nil && r.perTry > 0 {
+		timeout = r.perTry
+	} else if timeout > 0 && s.attempts > 1 {
+		timeout -= time.Since(s.up.began)
+		timeout = max(timeout, time.Millisecond)
+	}
+	return timeout.Milliseconds()
+}
+
+// retry decides after an attempt whether there is another one, and waits for it.
+func (s *stream) retry(f failure) bool {
+	p := s.route.retry
+	if p == nil || s.upgraded {
+		return false
+	}
+	want := p.wantsAfter(f)
+	if f == noFailure {
+		want = p.wantsStatus(s)
+	}
+	if !want {
+		return false
+	}
+	if s.attempts > p.retries {
+		s.flags |= flagRetryLimit
+		return false
+	}
+	if !s.up.replayable || !s.target.cluster.BeginRetry() {
+		return false
+	}
+	defer s.target.cluster.EndRetry()
+	wait := p.backOff(s.attempts)
+	if left, limited := s.up.timeLeft(); limited && wait >= left {
+		return false
+	}
+	s.up.drop()
+	time.Sleep(wait)
+	s.resp.Reset()
+	s.nextAttempt()
+	return true
+}
+
+// attempt sends the request once and reads the head of the answer.
+func (s *stream) attempt() failure {
+	c := s.target.cluster
+	tried, again := s.up.tried, 0
+	if p := s.route.retry; p != nil && p.otherHosts {
+		again = p.hostAttempts
+	}
+	h := c.Pick(tried, again)
+	if h == nil {
+		return failNoHost
+	}
+	if s.route.retry != nil {
+		s.up.tried = append(s.up.tried, h)
+	}
+	for {
+		conn, reused, err := s.up.connect(h, c.ConnectTimeout)
+		if err != nil {
+			return s.connectFailure(err)
+		}
+		s.up.conn = conn
+		s.upstreamAddress = h.AddressText()
+		f, sent := s.up.send()
+		if f == failClosed && reused && !sent {
+			// The pool's connection had died: nothing of the request was
+			// taken, so it is not an attempt.
+			s.up.drop()
+			continue
+		}
+		if f != noFailure {
+			return f
+		}
+		return s.up.readHead()
+	}
+}
+
+func (s *stream) connectFailure(err error) failure {
+	switch {
+	case errors.Is(err, upstream.ErrOverflow):
+		return failOverflow
+	case s.up.expired():
+		return failTimeout
+	}
+	s.up.connectError = err
+	return failConnect
+}
+
+var (
+	textNoHealthy  = []byte("no healthy upstream")
+	textTimeout    = []byte("upstream request timeout")
+	textIdle       = []byte("stream timeout")
+	textBefore     = "upstream connect error or disconnect/reset before headers. "
+	textReset      = "reset reason: "
+	textRetryReset = "retried and the latest reset reason: "
+)
+
+// fail answers for a service that did not (Envoy's local replies of the router).
+func (s *stream) fail(f failure) {
+	s.up.drop()
+	switch f {
+	case failNoHost:
+		s.flags |= flagNoHealthyUpstream
+		s.routedReply(503, "no_healthy_upstream", textNoHealthy)
+	case failTimeout:
+		s.flags |= flagUpstreamTimeout
+		s.routedReply(504, "response_timeout", textTimeout)
+	case failPerTry:
+		s.flags |= flagUpstreamTimeout
+		s.routedReply(504, "upstream_per_try_timeout", textTimeout)
+	case failIdle:
+		s.flags |= flagStreamIdle
+		s.routedReply(504, "stream_idle_timeout", textIdle)
+	case failClient:
+		s.clientGone()
+	default:
+		s.failReset(f)
+	}
+}
+
+// failReset answers for a connection that could not be had or broke.
+func (s *stream) failReset(f failure) {
+	status, reason, detail := 503, "connection termination", "connection_termination"
+	switch f {
+	case failConnect:
+		s.flags |= flagConnectFailure
+		reason = "remote connection failure"
+		detail = "remote_connection_failure|delayed_connect_error:_" + connectErrorText(s.up.connectError)
+		if isTimeout(s.up.connectError) {
+			reason, detail = "connection timeout", "connection_timeout"
+		}
+	case failClosed:
+		s.flags |= flagUpstreamClosed
+	case failProtocol:
+		s.flags |= flagUpstreamProtocolError
+		status, reason, detail = 502, "protocol error", "protocol_error"
+	case failOverflow:
+		s.flags |= flagOverflow
+		reason, detail = "overflow", "overflow"
+	}
+	prefix := textReset
+	if s.attempts > 1 {
+		prefix = textRetryReset
+	}
+	b := append(s.arena.Start(), textBefore...)
+	b = append(b, prefix...)
+	body := s.arena.Done(append(b, reason...))
+	s.routedReply(status, "upstream_reset_before_response_started{"+detail+"}", body)
+	if f == failOverflow {
+		s.resp.Headers.Insert(0, hOverloaded, vTrue)
+	}
+}
+
+// connectErrorText is the kernel's word for a failed connect, as Envoy logs it.
+func connectErrorText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		switch errno {
+		case syscall.ECONNREFUSED:
+			return "Connection_refused"
+		case syscall.ENETUNREACH:
+			return "Network_is_unreachable"
+		case syscall.EHOSTUNREACH:
+			return "No_route_to_host"
+		}
+		return errno.Error()
+	}
+	return "unknown"
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// clientGone ends a request whose client went away or sent nonsense.
+func (s *stream) clientGone() {
+	s.closing = true
+	if errors.Is(s.up.clientError, errBadBody) {
+		s.flags |= flagDownstreamProtocolError
+		s.beginReply(400, "http1.codec_error")
+		s.body = s.conn.engine.statusText(400)
+		s.resp.Headers.Add(hContentLength, strconv.AppendInt(nil, int64(len(s.body)), 10))
+		s.resp.Headers.Add(hContentType, vTextPlain)
+		return
+	}
+	s.flags |= flagDownstreamClosed
+	s.beginReply(0, "downstream_remote_disconnect")
+}
+
+// respond passes the service's answer on to the client.
+func (s *stream) respond() {
+	s.status, s.details = s.resp.Status, "via_upstream"
+	h := &s.resp.Headers
+	if s.upgraded && s.status != 101 {
+		s.refuseUpgrade()
+		return
+	}
+	if !s.manager.suppressEnvoy {
+		ms := s.upstreamFirst.Sub(s.up.began).Milliseconds()
+		h.Set(hServiceTime, appendInt(&s.arena, ms))
+	}
+	s.mutateResponse(h)
+	s.addAttemptCount(h)
+	s.relay()
+}
+
+func (s *stream) addAttemptCount(h *header.List) {
+	if s.attempts > 0 && s.vhost.attemptCountAnswer {
+		h.Set(hAttemptCount, appendInt(&s.arena, int64(s.attempts)))
+	}
+}
+
+// refuseUpgrade answers for a service that does not want to switch protocols.
+func (s *stream) refuseUpgrade() {
+	s.up.drop()
+	h := s.beginReply(s.status, "websocket_handshake_unsuccessful")
+	s.mutateResponse(h)
+	s.closing, s.upgraded = true, false
+}

@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/http1"
+)
+
+// stream is one request and its answer on their way through a manager. Streams
+// are pooled: everything in them is reused, and begin makes them new.
+type stream struct {
+	streamState
+
+	req  http1.Request
+	resp http1.Response
+	// arena holds the header bytes that are made on the way.
+	arena header.Arena
+	up    exchange
+
+	out    []byte   // the answer's head, and what is written with it
+	values [][]byte // scratch of mutations.apply
+}
+
+// streamState is the part of a stream that begins as zero.
+type streamState struct {
+	conn    *conn
+	manager *manager
+	prog    *Program
+	vhost   *virtualHost
+	route   *route
+	target  *target
+
+	scheme    []byte
+	authority []byte // as the service will see it
+	path      []byte // with the query, as the service will see it
+	original  []byte // the path before a rewrite; nil without one
+	requestID []byte
+
+	// The answer. replied is a local reply, whose body is here; otherwise the
+	// body is still with the upstream.
+	replied bool
+	status  int
+	details string
+	flags   responseFlags
+	body    []byte
+
+	corsPolicy *corsPolicy
+	corsOrigin []byte
+	attempts   int
+
+	upstreamAddress []byte // of the host that was tried last, once connected
+
+	closing  bool // the connection ends with this exchange
+	upgraded bool // the connection is to become a tunnel
+
+	start         time.Time
+	upstreamFirst time.Time // when the answer's head had come
+	end           time.Time
+	received      int64 // bytes of the request's body
+	sent          int64 // bytes of the answer's body
+}
+
+// begin makes the stream ready for a request that arrived at now.
+func (s *stream) begin(c *conn, now time.Time) {
+	s.streamState = streamState{conn: c, start: now}
+	s.req.Reset()
+	s.resp.Reset()
+	s.arena.Reset()
+	s.up.reset()
+}
+
+// pathOnly is the path without its query.
+func (s *stream) pathOnly() []byte {
+	path, _, _ := bytes.Cut(s.path, []byte("?"))
+	return path
+}
+
+// query is what follows the question mark.
+func (s *stream) query() []byte {
+	_, q, _ := bytes.Cut(s.path, []byte("?"))
+	return q
+}
+
+// pseudoHeader returns the value of a pseudo header of HTTP/2, which Envoy has
+// for every request.
+func (s *stream) pseudoHeader(name string) []byte {
+	switch name {
+	case ":method":
+		return s.req.Method
+	case ":path":
+		return s.path
+	case ":authority":
+		return s.authority
+	case ":scheme":
+		return s.scheme
+	}
+	return nil
+}
+
+// beginReply makes the answer one of the proxy's own and returns its headers,
+// still empty.
+func (s *stream) beginReply(status int, details string) *header.List {
+	s.replied, s.status, s.details, s.body = true, status, details, nil
+	s.resp.Reset()
+	return &s.resp.Headers
+}
+
+var (
+	hContentLength = []byte("content-length")
+	hContentType   = []byte("content-type")
+	vTextPlain     = []byte("text/plain")
+)
+
+// localReply answers with a text of the proxy, as Envoy's sendLocalReply does. A
+// gRPC request gets its status in headers instead.
+func (s *stream) localReply(status int, details string, body []byte) {
+	grpc := isGRPC(&s.req.Headers)
+	h := s.beginReply(status, details)
+	if grpc {
+		s.status = 200
+		s.describeGRPC(h, status, body)
+		return
+	}
+	if len(body) > 0 {
+		h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
+		h.Add(hContentType, vTextPlain)
+	}
+	s.body = body
+}
+
+var (
+	vGRPC        = []byte("application/grpc")
+	hGRPCStatus  = []byte("grpc-status")
+	hGRPCMessage = []byte("grpc-message")
+)
+
+// describeGRPC adds what a gRPC client reads instead of the HTTP status (Envoy's
+// httpToGrpcStatus).
+func (s *stream) describeGRPC(h *header.List, status int, body []byte) {
+	code := int64(2)
+	switch status {
+	case 400:
+		code = 13
+	case 401:
+		code = 16
+	case 403:
+		code = 7
+	case 404:
+		code = 12
+	case 429, 502, 503, 504:
+		code = 14
+	}
+	h.Add(hContentType, vGRPC)
+	h.Add(hGRPCStatus, appendInt(&s.arena, code))
+	if len(body) > 0 {
+		h.Add(hGRPCMessage, body)
+	}
+}
+
+// responseFlags are Envoy's: what went wrong with a request.
+type responseFlags uint32
+
+const (
+	flagRetryLimit responseFlags = 1 << iota // comes first in logs
+	flagNoRoute
+	flagNoCluster
+	flagNoHealthyUpstream
+	flagConnectFailure
+	flagUpstreamClosed
+	flagUpstreamProtocolError
+	flagOverflow
+	flagUpstreamTimeout
+	flagStreamIdle
+	flagDownstreamClosed
+	flagDownstreamProtocolError
+	flagFaultInjected
+)
+
+var flagNames = []struct{ short, long string }{
+	{"URX", "UpstreamRetryLimitExceeded"},
+	{"NR", "NoRouteFound"},
+	{"NC", "NoClusterFound"},
+	{"UH", "NoHealthyUpstream"},
+	{"UF", "UpstreamConnectionFailure"},
+	{"UC", "UpstreamConnectionTermination"},
+	{"UPE", "UpstreamProtocolError"},
+	{"UO", "UpstreamOverflow"},
+	{"UT", "UpstreamRequestTimeout"},
+	{"SI", "StreamIdleTimeout"},
+	{"DC", "DownstreamConnectionTermination"},
+	{"DPE", "DownstreamProtocolError"},
+	{"FI", "FaultInjected"},
+}

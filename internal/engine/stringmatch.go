@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// stringMatch is a compiled StringMatcher.
+type stringMatch struct {
+	kind    matchKind
+	pattern []byte
+	fold    bool
+	re      *regexp.Regexp
+}
+
+type matchKind uint8
+
+const (
+	matchExact matchKind = iota
+	matchPrefix
+	matchSuffix
+	matchContains
+	matchRegex
+)
+
+// compileString follows StringMatcher (type/matcher/v3/string.proto) and its
+// validation rules: only exact may be empty, ignore_case is not for regexes.
+func compileString(m *matcherv3.StringMatcher) (stringMatch, error) {
+	s := stringMatch{fold: m.GetIgnoreCase()}
+	var pattern string
+	switch p := m.GetMatchPattern().(type) {
+	case *matcherv3.StringMatcher_Exact:
+		s.kind, pattern = matchExact, p.Exact
+	case *matcherv3.StringMatcher_Prefix:
+		s.kind, pattern = matchPrefix, p.Prefix
+	case *matcherv3.StringMatcher_Suffix:
+		s.kind, pattern = matchSuffix, p.Suffix
+	case *matcherv3.StringMatcher_Contains:
+		s.kind, pattern = matchContains, p.Contains
+	case *matcherv3.StringMatcher_SafeRegex:
+		if s.fold {
+			return s, fmt.Errorf("ignore_case has no effect for safe_regex")
+		}
+		re, err := compileRegex(p.SafeRegex)
+		s.kind, s.re = matchRegex, re
+		return s, err
+	default:
+		return s, fmt.Errorf("string match of type %T is not supported", p)
+	}
+	if pattern == "" && s.kind != matchExact {
+		return s, fmt.Errorf("an empty prefix, suffix or contains")
+	}
+	if s.fold {
+		pattern = strings.ToLower(pattern)
+	}
+	s.pattern = []byte(pattern)
+	return s, nil
+}
+
+// compileRegex compiles a RE2 expression that has to match the whole text.
+func compileRegex(m *matcherv3.RegexMatcher) (*regexp.Regexp, error) {
+	if m.GetRegex() == "" {
+		return nil, fmt.Errorf("an empty regex")
+	}
+	if _, err := regexp.Compile(m.GetRegex()); err != nil {
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + m.GetRegex() + `)\z`)
+}
+
+func (s *stringMatch) match(b []byte) bool {
+	switch s.kind {
+	case matchRegex:
+		return s.re.Match(b)
+	case matchExact:
+		return len(b) == len(s.pattern) && s.equal(b)
+	case matchPrefix:
+		return len(b) >= len(s.pattern) && s.equal(b[:len(s.pattern)])
+	case matchSuffix:
+		return len(b) >= len(s.pattern) && s.equal(b[len(b)-len(s.pattern):])
+	}
+	if !s.fold {
+		return bytes.Contains(b, s.pattern)
+	}
+	for i := 0; i+len(s.pattern) <= len(b); i++ {
+		if equalFold(b[i:i+len(s.pattern)], s.pattern) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *stringMatch) equal(b []byte) bool {
+	if s.fold {
+		return equalFold(b, s.pattern)
+	}
+	return bytes.Equal(b, s.pattern)
+}
+
+// equalFold compares b with the lower-case ASCII text low; both have one length.
+func equalFold(b, low []byte) bool {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != low[i] {
+			return false
+		}
+	}
+	return true
+}
