@@ -116,7 +116,12 @@ func (c *console) configDump(w http.ResponseWriter, r *http.Request) {
 		Endpoints: q.Has("include_eds"),
 	})
 	if err != nil {
-		writeText(w, http.StatusBadRequest, err.Error()+"\n")
+		// As Envoy: what is asked for is not there, or the mask is no mask.
+		code := http.StatusBadRequest
+		if q.Has("resource") {
+			code = http.StatusNotFound
+		}
+		writeText(w, code, err.Error()+"\n")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

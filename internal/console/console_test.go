@@ -27,7 +27,7 @@ func testOptions(state State) Options {
 		Started: time.Now().Add(-90 * time.Second),
 		State:   func() State { return state },
 		ConfigDump: func(o xds.DumpOptions) ([]byte, error) {
-			if o.Resource == "nonsense" {
+			if o.Resource == "nonsense" || o.Mask == "nonsense" {
 				return nil, errors.New("nonsense not found in config dump")
 			}
 			return json.Marshal(o)
@@ -69,7 +69,8 @@ func TestPages(t *testing.T) {
 		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
 		{"dump parameters", "GET", "/config_dump?resource=dynamic_route_configs&mask=route_config.name&include_eds", live, 200, `{"Resource":"dynamic_route_configs","Mask":"route_config.name","Endpoints":true,…`},
-		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 400, "nonsense not found in config dump\n"},
+		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 404, "nonsense not found in config dump\n"},
+		{"dump with a mask of nothing", "GET", "/config_dump?mask=nonsense", live, 400, "nonsense not found in config dump\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,10 @@ const (
 //
 // net/http keeps header fields in a map, so the order they came in, and the
 // case of their names, cannot be told; a test that needs them uses a raw socket.
-type Echo struct{}
+type Echo struct {
+	// Log gets a record of every request before it is answered. Nil: none.
+	Log *slog.Logger
+}
 
 // echoed is the answer's JSON.
 type echoed struct {
@@ -60,7 +63,10 @@ type echoed struct {
 }
 
 // ServeHTTP answers one request.
-func (Echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e Echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.Log != nil {
+		e.Log.Info("request", "method", r.Method, "host", r.Host, "target", r.RequestURI)
+	}
 	ctl, err := parseControls(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -185,15 +191,15 @@ func parseControls(q url.Values) (controls, error) {
 	return c, nil
 }
 
-// ServeEcho serves the demo backend on ln, over HTTP/1.1 and over HTTP/2 without
+// Serve answers on ln, over HTTP/1.1 and over HTTP/2 without
 // TLS (prior knowledge), until ctx ends; then it lets running requests finish
-// for at most drain.
-func ServeEcho(ctx context.Context, ln net.Listener, drain time.Duration, log *slog.Logger) error {
+// for at most drain. It closes ln. Log gets what goes wrong with connections.
+func (e Echo) Serve(ctx context.Context, ln net.Listener, drain time.Duration, log *slog.Logger) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	srv := &http.Server{
-		Handler:           Echo{},
+		Handler:           e,
 		Protocols:         &protocols,
 		ReadHeaderTimeout: echoHeaderTimeout,
 		IdleTimeout:       echoIdleTimeout,

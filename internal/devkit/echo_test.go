@@ -111,7 +111,7 @@ func TestEchoControls(t *testing.T) {
 	}
 }
 
-func TestServeEchoProtocolsAndDrain(t *testing.T) {
+func TestEchoServesProtocolsAndDrains(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestServeEchoProtocolsAndDrain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- ServeEcho(ctx, ln, 5*time.Second, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- Echo{}.Serve(ctx, ln, 5*time.Second, slog.New(slog.DiscardHandler)) }()
 
 	base := "http://" + ln.Addr().String()
 	for _, h2 := range []bool{false, true} {
