@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,9 +31,9 @@ type document struct {
 	text []byte
 	// line of the file on which text begins, from 0.
 	line int
-	// starts of the lines of text, only where a byte is not ASCII: yaml counts
-	// characters, positions count bytes.
-	starts []int
+	// starts and breaks are the lines of text as everybody and as YAML counts
+	// them; only where they or the columns may differ, see scan.
+	starts, breaks []int
 }
 
 // split cuts a file at its document markers. A line that begins with "---" or
@@ -94,23 +95,16 @@ func hasContent(text []byte) bool {
 // place returns where a yaml node stands in the file.
 func (d *document) place(n *yaml.Node) place {
 	line, col := max(n.Line, 1), max(n.Column, 1)
-	if d.starts != nil && line <= len(d.starts) {
-		col = d.byteColumn(line, col)
+	if d.starts == nil || line > len(d.breaks) {
+		return place{line: d.line + line, col: col}
 	}
-	return place{line: d.line + line, col: col}
-}
-
-func (d *document) byteColumn(line, col int) int {
-	rest := d.text[d.starts[line-1]:]
-	bytesBefore := 0
+	offset := d.breaks[line-1]
 	for range col - 1 {
-		_, size := utf8.DecodeRune(rest[bytesBefore:])
-		if size == 0 {
-			break
-		}
-		bytesBefore += size
+		_, size := utf8.DecodeRune(d.text[offset:])
+		offset += size
 	}
-	return bytesBefore + 1
+	line = lineOf(d.starts, offset)
+	return place{line: d.line + line + 1, col: offset - d.starts[line] + 1}
 }
 
 // parse reads the document; a failure is a *problem.
@@ -133,28 +127,35 @@ func (d *document) parse() (*node, error) {
 }
 
 // scan finds bytes that no YAML may have, because the parser names no place for
-// them, and prepares the columns of lines that are not ASCII.
+// them. Where the text is not plain ASCII lines it prepares the translation of
+// places: YAML counts characters, positions count bytes, and YAML also breaks
+// lines at a lone carriage return and at three characters of Unicode.
 func (d *document) scan() error {
-	line, start, ascii := 0, 0, true
+	breaks, line, start, plain := []int{0}, 0, 0, true
 	for i := 0; i < len(d.text); {
 		r, size := rune(d.text[i]), 1
 		if r >= utf8.RuneSelf {
-			ascii = false
+			plain = false
 			r, size = utf8.DecodeRune(d.text[i:])
 		}
 		at := place{line: d.line + line + 1, col: i - start + 1}
+		crlf := r == '\r' && i+1 < len(d.text) && d.text[i+1] == '\n'
 		switch {
 		case r == utf8.RuneError && size == 1:
 			return &problem{at: at, code: CodeSyntax, message: "the text is not UTF-8"}
 		case r == '\n':
 			line, start = line+1, i+1
+			breaks = append(breaks, i+1)
+		case r == '\r' && !crlf, r == '\u0085', r == '\u2028', r == '\u2029':
+			plain = false
+			breaks = append(breaks, i+size)
 		case r < ' ' && r != '\t' && r != '\r', r == 0x7f:
 			return &problem{at: at, code: CodeSyntax, message: fmt.Sprintf("the control character U+%04X is not allowed", r)}
 		}
 		i += size
 	}
-	if !ascii {
-		d.starts = lineStarts(d.text)
+	if !plain {
+		d.starts, d.breaks = lineStarts(d.text), breaks
 	}
 	return nil
 }
@@ -178,7 +179,7 @@ func lineOf(starts []int, offset int) int {
 	return i
 }
 
-// unmarshal is yaml.Unmarshal with its panics, which are bugs of the library, as
+// unmarshal reads one YAML document. Panics, which are bugs of the library, are
 // errors: an input must never end the program.
 func unmarshal(text []byte, into *yaml.Node) (err error) {
 	defer func() {
@@ -186,7 +187,21 @@ func unmarshal(text []byte, into *yaml.Node) (err error) {
 			err = fmt.Errorf("yaml: the parser failed: %v", v)
 		}
 	}()
-	return yaml.Unmarshal(text, into)
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(into); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	var second yaml.Node
+	switch err := d.Decode(&second); {
+	case err == nil:
+		return errors.New("yaml: a document marker must begin a line that ends with a line feed")
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
 }
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
