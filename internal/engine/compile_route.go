@@ -168,6 +168,9 @@ func (c *compiler) compileAction(out *route, a *routev3.RouteAction, vh *routev3
 	if out.retry, err = compileRetry(policy); err != nil {
 		return prefixed("retry_policy", err)
 	}
+	if out.internal, err = compileInternalRedirect(a.GetInternalRedirectPolicy()); err != nil {
+		return err
+	}
 	for i, u := range a.GetUpgradeConfigs() {
 		if u.GetUpgradeType() != "websocket" || u.GetConnectConfig() != nil {
 			return fmt.Errorf("upgrade_configs[%d]: only websocket is supported", i)

@@ -7,9 +7,21 @@ import (
 	"github.com/crossgate/crossgate/internal/header"
 )
 
-// dispatch finds the route of a prepared request and takes the request through
-// the filters to the service, or answers it.
+// dispatch takes a prepared request to an answer, more than once if the service
+// redirects it and the route follows.
 func (s *stream) dispatch() {
+	s.routeOnce()
+	for s.rerun {
+		s.rerun = false
+		s.up.reset()
+		s.resp.Reset()
+		s.routeOnce()
+	}
+}
+
+// routeOnce finds the route of the request and takes the request through the filters
+// to the service, or answers it.
+func (s *stream) routeOnce() {
 	s.vhost = s.manager.routes.hosts.find(s.lowerHost())
 	if s.vhost != nil {
 		s.findRoute()

@@ -42,7 +42,7 @@ var runs = map[protoreflect.FullName]string{
 		" invert_match treat_missing_header_as_empty",
 	"envoy.config.route.v3.QueryParameterMatcher": "name string_match present_match",
 	"envoy.config.route.v3.RouteAction": "cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal" +
-		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs | priority max_grpc_timeout",
+		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy | priority max_grpc_timeout",
 	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
 		" response_headers_to_remove typed_per_filter_config host_rewrite_literal | metadata",

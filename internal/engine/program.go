@@ -119,6 +119,7 @@ type route struct {
 	timeout       time.Duration // 0: none
 	idleTimeout   time.Duration // -1: the manager's
 	retry         *retryPolicy
+	internal      *internalRedirect
 	rewrite       pathRewrite
 	host          hostRewrite
 	clusterHeader string

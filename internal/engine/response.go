@@ -74,7 +74,7 @@ func (s *stream) finish() {
 	}
 	s.finalize()
 	h := &s.resp.Headers
-	if len(s.body) == 0 && s.status != 204 && s.status >= 200 && !h.Has("content-length") {
+	if len(s.body) == 0 && s.status != 204 && s.status != 304 && s.status >= 200 && !h.Has("content-length") {
 		h.Add(hContentLength, vZero)
 	}
 	s.out = http1.AppendResponseHead(s.out[:0], s.status, h, http1.NoBody, false)
@@ -188,7 +188,7 @@ func (e clientError) Unwrap() error { return e.error }
 func (s *stream) downstreamFraming() http1.Framing {
 	h := &s.resp.Headers
 	head := string(s.req.Method) == "HEAD"
-	if s.resp.Framing == http1.Length || h.Has("content-length") || s.status < 200 || s.status == 204 {
+	if s.resp.Framing == http1.Length || h.Has("content-length") || s.status < 200 || s.status == 204 || s.status == 304 {
 		return http1.NoBody
 	}
 	if s.resp.Framing == http1.NoBody && !head {

@@ -38,6 +38,9 @@ func (s *stream) proxy() {
 			s.fail(f)
 			return
 		}
+		if s.follow() {
+			return
+		}
 		s.respond()
 		return
 	}

@@ -52,8 +52,10 @@ type streamState struct {
 
 	upstreamAddress []byte // of the host that was tried last, once connected
 
-	closing  bool // the connection ends with this exchange
-	upgraded bool // the connection is to become a tunnel
+	redirects int  // that were followed
+	rerun     bool // the request has become another one, to be routed anew
+	closing   bool // the connection ends with this exchange
+	upgraded  bool // the connection is to become a tunnel
 
 	start         time.Time
 	upstreamFirst time.Time // when the answer's head had come

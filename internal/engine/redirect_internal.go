@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"net/url"
+	"slices"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+)
+
+// internalRedirect is a compiled InternalRedirectPolicy: the proxy follows a
+// redirect of the service itself.
+type internalRedirect struct {
+	limit       int
+	codes       []int
+	crossScheme bool
+}
+
+func compileInternalRedirect(p *routev3.InternalRedirectPolicy) (*internalRedirect, error) {
+	if p == nil {
+		return nil, nil
+	}
+	if len(p.GetPredicates()) > 0 || len(p.GetResponseHeadersToCopy()) > 0 {
+		return nil, errors.New("internal_redirect_policy: predicates and response_headers_to_copy are not supported")
+	}
+	out := &internalRedirect{limit: 1, codes: []int{302}, crossScheme: p.GetAllowCrossSchemeRedirect()}
+	if n := p.GetMaxInternalRedirects(); n != nil {
+		out.limit = int(n.GetValue())
+	}
+	if codes := p.GetRedirectResponseCodes(); len(codes) > 0 {
+		out.codes = nil
+		for _, c := range codes {
+			out.codes = append(out.codes, int(c))
+		}
+	}
+	return out, nil
+}
+
+var hOriginalURL = []byte("x-envoy-original-url")
+
+// follow makes the request the one that the service's answer redirects to, if
+// the route wants that, and reports whether it did. The request is then routed
+// and filtered anew.
+func (s *stream) follow() bool {
+	p := s.route.internal
+	if p == nil || s.redirects >= p.limit || !slices.Contains(p.codes, s.resp.Status) || !s.conn.body.ended() {
+		return false
+	}
+	if s.received > 0 {
+		return false // the body has been sent and is not kept for another service
+	}
+	location, ok := s.resp.Headers.Get("location")
+	if !ok {
+		return false
+	}
+	u, err := url.Parse(string(location))
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || !p.crossScheme && u.Scheme != string(s.scheme) {
+		return false
+	}
+	b := append(s.arena.Start(), s.scheme...)
+	b = append(b, "://"...)
+	b = append(b, s.authority...)
+	b = append(b, s.path...)
+	original := s.arena.Done(b)
+	if s.resp.Status == 303 && !bytes.Equal(s.req.Method, methodHEAD) {
+		s.req.Method = methodGET
+	}
+	s.authority = []byte(u.Host)
+	s.path = []byte(u.RequestURI())
+	s.req.Headers.Set(hOriginalURL, original)
+	s.redirects++
+	s.rerun = true
+	s.vhost, s.route, s.target = nil, nil, nil
+	s.corsPolicy, s.corsOrigin = nil, nil
+	s.attempts = 0
+	return true
+}
+
+var (
+	methodGET  = []byte("GET")
+	methodHEAD = []byte("HEAD")
+)
