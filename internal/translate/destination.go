@@ -53,8 +53,7 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 	}
 	sub, ok := t.subset(svc, dst.GetSubset())
 	if !ok {
-		report(diag.Warning, CodeNoEndpoints, ".subset", "no DestinationRule defines subset %s of %s, so requests are answered 503", dst.GetSubset(), host)
-		return
+		return // The check of references says so.
 	}
 	if len(svc.endpointsFor(sp, sub)) == 0 {
 		report(diag.Warning, CodeNoEndpoints, ".host", "%s has no endpoints, so requests are answered 503; to send them somewhere add %s",

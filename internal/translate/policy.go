@@ -16,8 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
-
-	"github.com/crossgate/crossgate/internal/diag"
 )
 
 // dnsRefresh is how often istiod lets Envoy look up names without a TTL.
@@ -25,7 +23,7 @@ const dnsRefresh = 60 * time.Second
 
 // applyPolicy gives a cluster the settings of its DestinationRule.
 func (b *clusterBuilder) applyPolicy(c *clusterv3.Cluster, p *networking.TrafficPolicy) bool {
-	b.loadBalancing(c, p.GetLoadBalancer())
+	loadBalancing(c, p.GetLoadBalancer())
 	tcp, http := p.GetConnectionPool().GetTcp(), p.GetConnectionPool().GetHttp()
 	if tcp.GetConnectTimeout() != nil {
 		c.ConnectTimeout = tcp.GetConnectTimeout()
@@ -51,25 +49,14 @@ func limit(n int32) *wrapperspb.UInt32Value {
 	return wrapperspb.UInt32(uint32(n))
 }
 
-func (b *clusterBuilder) loadBalancing(c *clusterv3.Cluster, lb *networking.LoadBalancerSettings) {
-	if lb == nil {
-		return
-	}
-	path := "spec.trafficPolicy.loadBalancer"
-	if b.sub.policy.GetLoadBalancer() != nil {
-		path = b.sub.path + ".trafficPolicy.loadBalancer"
-	}
-	if lb.GetConsistentHash() != nil {
-		b.t.report(diag.Warning, CodeUnsupported, b.rule.Resource, path+".consistentHash", "not supported yet; requests are spread by load")
-		return
-	}
+// loadBalancing sets the policy; what is not translated stays with istiod's
+// default, the least loaded of two.
+func loadBalancing(c *clusterv3.Cluster, lb *networking.LoadBalancerSettings) {
 	switch lb.GetSimple() {
 	case networking.LoadBalancerSettings_ROUND_ROBIN:
 		c.LbPolicy = clusterv3.Cluster_ROUND_ROBIN
 	case networking.LoadBalancerSettings_RANDOM:
 		c.LbPolicy = clusterv3.Cluster_RANDOM
-	case networking.LoadBalancerSettings_PASSTHROUGH:
-		b.t.report(diag.Warning, CodeUnsupported, b.rule.Resource, path+".simple", "PASSTHROUGH is not supported yet; requests are spread by load")
 	}
 }
 

@@ -132,8 +132,7 @@ func (t *translator) reportUnboundGateway(vs *virtualService, i int, name string
 	ns, short, _ := strings.Cut(name, "/")
 	r := t.set.Get(resource.Key{Kind: "Gateway", Namespace: ns, Name: short})
 	if r == nil {
-		t.report(diag.Warning, CodeNotServed, vs.Resource, path, "not served: there is no Gateway %s", name)
-		return
+		return // The check of references says so.
 	}
 	gw, ok := r.Spec.(*networking.Gateway)
 	if !ok || !t.node.matches(gw.GetSelector()) {

@@ -2,7 +2,6 @@ package xds
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -42,7 +41,8 @@ const RE2SizeLimit = "re2.max_program_size.error_level"
 // listeners with mapped addresses and inline routes, static clusters with inline
 // endpoints, certificates in files. What needs an Istio agent beside the proxy
 // (the mesh certificates of tlsMode istio) is left out: nothing uses it outside a
-// mesh.
+// mesh. So are listeners without a port of their own, which Ports.Collisions
+// names.
 func (s *Snapshot) WriteBootstrap(o BootstrapOptions) ([]byte, error) {
 	b, err := s.standalone(o)
 	if err != nil {
@@ -52,9 +52,6 @@ func (s *Snapshot) WriteBootstrap(o BootstrapOptions) ([]byte, error) {
 }
 
 func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
-	if problems := o.Ports.Collisions(s); problems.HasErrors() {
-		return nil, errors.New(problems[0].String())
-	}
 	b := &bootstrapv3.Bootstrap{
 		Node:  &corev3.Node{Id: cmp.Or(o.NodeID, "crossgate"), Cluster: cmp.Or(o.NodeCluster, "crossgate")},
 		Admin: &bootstrapv3.Admin{Address: tcpAddress(cmp.Or(o.AdminHost, defaultBind), o.AdminPort)},
@@ -67,7 +64,8 @@ func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
 	}
 	static := b.GetStaticResources()
-	for _, l := range s.Listeners {
+	listeners, _ := o.Ports.bindable(s)
+	for _, l := range listeners {
 		sl, err := s.staticListener(l, o.Ports)
 		if err != nil {
 			return nil, err

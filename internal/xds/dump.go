@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,10 +30,20 @@ type DumpOptions struct {
 	Bootstrap *bootstrapv3.Bootstrap
 }
 
+// DumpError is the answer to query parameters that fit no dump, in Envoy's
+// words.
+type DumpError struct {
+	// Status is the HTTP status that Envoy answers with.
+	Status  int
+	Message string
+}
+
+func (e *DumpError) Error() string { return e.Message }
+
 // ConfigDump returns the snapshot in the JSON of Envoy's /config_dump, with one
 // space of indent and sensitive values redacted. A snapshot that was loaded from
-// a bootstrap has static resources, any other dynamic ones. It fails for a
-// resource or mask that names no field.
+// a bootstrap has static resources, any other dynamic ones. It returns
+// a DumpError for a resource or mask that names no field.
 func (s *Snapshot) ConfigDump(o DumpOptions) ([]byte, error) {
 	sections, err := s.sections(o)
 	if err != nil {
@@ -44,7 +55,7 @@ func (s *Snapshot) ConfigDump(o DumpOptions) ([]byte, error) {
 		}
 	}
 	dump := new(adminv3.ConfigDump)
-	matched := o.Mask == ""
+	matched := o.Mask == "" || len(sections) == 0
 	for _, m := range sections {
 		if o.Mask != "" {
 			kept := applyMask(m, o.Mask)
@@ -60,14 +71,14 @@ func (s *Snapshot) ConfigDump(o DumpOptions) ([]byte, error) {
 		dump.Configs = append(dump.Configs, a)
 	}
 	if !matched {
-		return nil, fmt.Errorf("mask %q names no field of the dump", o.Mask)
+		return nil, &DumpError{http.StatusBadRequest, fmt.Sprintf("FieldMask %s could not be successfully applied to any configs.", o.Mask)}
 	}
 	return marshalJSON(dump)
 }
 
 // sections returns the messages of a full dump in Envoy's order.
 func (s *Snapshot) sections(o DumpOptions) ([]proto.Message, error) {
-	d := &dumper{snapshot: s, static: s.Bootstrap != nil, updated: timestamppb.New(o.Updated)}
+	d := &dumper{snapshot: s, static: s.Bootstrap != nil, updated: timestamppb.New(o.Updated.Truncate(time.Millisecond))}
 	bootstrap := s.Bootstrap
 	if bootstrap == nil {
 		bootstrap = o.Bootstrap
@@ -190,8 +201,11 @@ func (d *dumper) secrets() proto.Message {
 func elements(sections []proto.Message, field string) ([]proto.Message, error) {
 	for _, m := range sections {
 		fd := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(field))
-		if fd == nil || !fd.IsList() || fd.Message() == nil {
+		if fd == nil {
 			continue
+		}
+		if !fd.IsList() || fd.Message() == nil {
+			return nil, &DumpError{http.StatusBadRequest, fmt.Sprintf("%s is not a repeated field. Use ?mask=%s to get only this field", field, field)}
 		}
 		list := m.ProtoReflect().Get(fd).List()
 		out := make([]proto.Message, 0, list.Len())
@@ -200,7 +214,7 @@ func elements(sections []proto.Message, field string) ([]proto.Message, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("%s is not a repeated field of the dump", field)
+	return nil, &DumpError{http.StatusNotFound, field + " not found in config dump"}
 }
 
 // applyMask clears every field that the mask does not name. It reports whether

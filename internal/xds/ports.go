@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 
 	"github.com/crossgate/crossgate/internal/diag"
 )
@@ -48,21 +49,30 @@ func (p Ports) Map(_ string, port uint32) (string, uint32) {
 // Collisions returns an error for every listener of the snapshot that Map moves
 // to a port which cannot be bound or which an earlier listener has already.
 func (p Ports) Collisions(s *Snapshot) diag.List {
+	_, list := p.bindable(s)
+	return list
+}
+
+// bindable returns the listeners that get the port they are mapped to, and
+// what is wrong with the others.
+func (p Ports) bindable(s *Snapshot) ([]*listenerv3.Listener, diag.List) {
+	var listeners []*listenerv3.Listener
 	var list diag.List
 	taken := make(map[string]string)
 	for _, l := range s.Listeners {
 		sock := l.GetAddress().GetSocketAddress()
 		if sock == nil || sock.GetProtocol() == corev3.SocketAddress_UDP {
+			listeners = append(listeners, l)
 			continue
 		}
 		host, port := p.Map(sock.GetAddress(), sock.GetPortValue())
+		addr := net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
 		d := diag.Diagnostic{Pos: s.Origins[ListenerKey(l.GetName())], Severity: diag.Error, Code: CodePort}
 		if port == 0 || port > 65535 {
 			d.Message = fmt.Sprintf("listener %s: port %d with offset %d is not a port", l.GetName(), sock.GetPortValue(), p.Offset)
 			list = append(list, d)
 			continue
 		}
-		addr := net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
 		if first, ok := taken[addr]; ok {
 			d.Message = fmt.Sprintf("listener %s cannot listen on %s: listener %s does already", l.GetName(), addr, first)
 			d.Related = []diag.Related{{Pos: s.Origins[ListenerKey(first)], Message: "listener " + first}}
@@ -70,6 +80,7 @@ func (p Ports) Collisions(s *Snapshot) diag.List {
 			continue
 		}
 		taken[addr] = l.GetName()
+		listeners = append(listeners, l)
 	}
-	return list
+	return listeners, list
 }
