@@ -56,11 +56,11 @@ Now try, in another terminal:
 
    curl -si --http1.1 --cacert '{{.CA}}' --resolve {{.Host}}:{{.HTTPS}}:127.0.0.1 -H 'Origin: https://attacker.example' https://{{.Host}}:{{.HTTPS}}/orders/7
 
-4. Change an origin in {{.Example}}/catalog.yaml, save, and ask again. Then break the file and look here: the error has a
-   line and a column, and the gateway goes on with what it had.
+4. Change an origin in {{.Example}}/catalog.yaml, save, and ask again. Then break the file and look here: the
+   error has a line and a column, and the gateway goes on with what it had.
 
 5. What runs, in Envoy's words:  curl -s http://127.0.0.1:{{.Admin}}/config_dump
-   What is wrong with a file:    {{.Bin}} analyze {{.Example}}
+   What is wrong with a file:    {{.Bin}} analyze FILE
 
 Ctrl-C ends the demo.
 `))
