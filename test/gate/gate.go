@@ -116,3 +116,6 @@ func accepts(addr string) bool {
 	_ = c.Close()
 	return true
 }
+
+// Offset returns the --port-offset that the gateway runs with.
+func (g *Gate) Offset() int { return g.offset }
