@@ -132,3 +132,6 @@ func ending(err error) string {
 	}
 	return "bad answer"
 }
+
+// Reader reads what follows the last answer, as a tunnel's bytes do.
+func (c *Conn) Reader() io.Reader { return c.r }

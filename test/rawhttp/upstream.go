@@ -254,3 +254,10 @@ func (p Plan) answer(status int, method string) []byte {
 	}
 	return append(b, body...)
 }
+
+// Seen counts the requests with the id that have come.
+func (d *Desk) Seen(id string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.seen[id])
+}
