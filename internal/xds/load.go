@@ -65,9 +65,11 @@ func LoadBootstrap(file string, data []byte) (*Snapshot, diag.List) {
 		if len(l.diags) == 0 {
 			return fail(diag.Pos{File: file}, err)
 		}
+		l.diags.Sort()
 		return nil, l.diags
 	}
 	diags := append(validate(b, index), dynamic(b, index)...)
+	diags.Sort()
 	if diags.HasErrors() {
 		return nil, diags
 	}

@@ -25,13 +25,21 @@ const maxProblems = 50
 type locator struct {
 	index *positions
 	diags diag.List
+	// found counts the problems, told or not.
+	found int
 }
 
 func (l *locator) add(path, format string, args ...any) {
-	if len(l.diags) < maxProblems {
-		l.diags = append(l.diags, diag.Diagnostic{
-			Pos: l.index.at(path), Severity: diag.Error, Code: CodeBootstrap, Path: path, Message: fmt.Sprintf(format, args...),
-		})
+	l.addAt(l.index.at(path), path, fmt.Sprintf(format, args...))
+}
+
+// addAt adds a problem unless it was told: an alias repeats what is wrong with
+// its anchor.
+func (l *locator) addAt(pos diag.Pos, path, message string) {
+	l.found++
+	told := slices.ContainsFunc(l.diags, func(d diag.Diagnostic) bool { return pos.Line > 0 && d.Pos == pos && d.Message == message })
+	if !told && len(l.diags) < maxProblems {
+		l.diags = append(l.diags, diag.Diagnostic{Pos: pos, Severity: diag.Error, Code: CodeBootstrap, Path: path, Message: message})
 	}
 }
 
@@ -46,28 +54,26 @@ func (l *locator) message(text json.RawMessage, md protoreflect.MessageDescripto
 		l.leaf(text, md, path)
 		return
 	}
-	before := len(l.diags)
+	before := l.found
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		fd := fieldByName(md, key)
 		if fd == nil {
-			l.add(join(path, key), "%s has no field %q", md.FullName(), key)
-			if n := len(l.diags); n > 0 {
-				l.diags[n-1].Pos = l.index.key(join(path, key))
-			}
+			at := join(path, key)
+			l.addAt(l.index.key(at), at, fmt.Sprintf("%s has no field %q", md.FullName(), key))
 			continue
 		}
 		if err := decodeField(md, key, object[key]); err != nil {
 			l.field(object[key], fd, md, key, join(path, string(fd.Name())), err)
 		}
 	}
-	if len(l.diags) == before {
+	if l.found == before {
 		l.leaf(text, md, path)
 	}
 }
 
 // field explains why one field cannot be decoded.
 func (l *locator) field(text json.RawMessage, fd protoreflect.FieldDescriptor, md protoreflect.MessageDescriptor, key, path string, err error) {
-	before := len(l.diags)
+	before := l.found
 	switch {
 	case fd.IsMap():
 		var object map[string]json.RawMessage
@@ -91,7 +97,7 @@ func (l *locator) field(text json.RawMessage, fd protoreflect.FieldDescriptor, m
 	case fd.Message() != nil:
 		l.message(text, fd.Message(), path)
 	}
-	if len(l.diags) == before {
+	if l.found == before {
 		l.add(path, "%s", reason(err))
 	}
 }
