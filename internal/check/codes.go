@@ -46,6 +46,8 @@ func Codes() []Code {
 		{"CG0208", "A route or resource could not be made and is left out."},
 		{"CG0300", "The engine cannot run a part of the configuration."},
 		{"CG0301", "Two listeners would use one port."},
+		{"CG0302", "A bootstrap has something that the engine cannot run."},
+		{"CG0303", "A bootstrap takes configuration from a server, which is not used here."},
 		{"CG0401", "A development certificate was made, or could not be."},
 		{"IST0101", "An object is referred to that does not exist."},
 		{"IST0106", "The object has not the form or the values that its kind demands."},

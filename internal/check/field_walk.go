@@ -17,9 +17,8 @@ func unenforcedField() *Check {
 	return &Check{
 		Name: "unenforced-field",
 		Code: CodeUnenforced,
-		Doc: "A field asks for protection that crossgate does not give yet, for example the lowest TLS version of a Gateway or TLS " +
-			"to an upstream. Serving without it would be weaker than what is written, so that it is an error; --allow-unenforced " +
-			"makes it a warning.",
+		Doc: "A field asks for protection that crossgate does not give yet, for example that requests go through a tunnel. Serving " +
+			"without it would be weaker than what is written, so that it is an error; --allow-unenforced makes it a warning.",
 		Run: func(p *Pass) {
 			fieldsIn(p, Unenforced, func(f finding) {
 				p.Report(f.resource, f.path, p.guardSeverity(), "not enforced yet: %s", f.why)
@@ -122,7 +121,7 @@ func (w *fieldWalk) field(m protoreflect.Message, fd protoreflect.FieldDescripto
 	value := m.Get(fd)
 	if own, ok := w.byPath[pattern]; ok {
 		rule = own
-		if own.applies != nil && !own.applies(m) || slices.ContainsFunc(own.Except, func(e string) bool { return strings.EqualFold(e, text(fd, value)) }) {
+		if slices.ContainsFunc(own.Except, func(e string) bool { return strings.EqualFold(e, text(fd, value)) }) {
 			return
 		}
 	}

@@ -1,10 +1,6 @@
 package check
 
-import (
-	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/crossgate/crossgate/internal/resource"
-)
+import "github.com/crossgate/crossgate/internal/resource"
 
 // State says what becomes of a field.
 type State int
@@ -32,8 +28,6 @@ type Field struct {
 	Why string
 	// Except names the enum values or strings that are built.
 	Except []string
-	// applies restricts the rule to some messages that hold the field.
-	applies func(parent protoreflect.Message) bool
 }
 
 // Fields returns what is known of every field of the kinds that are translated. A
@@ -63,17 +57,22 @@ func gatewayFields() []Field {
 		return names
 	}
 	out := rules(kind, Built, "", "spec.selector", "spec.servers[].port", "spec.servers[].hosts", "spec.servers[].name", "spec.servers[].bind")
-	out = append(out, rules(kind, Built, "", tls("httpsRedirect", "credentialName", "insecureSkipVerify")...)...)
+	out = append(out, rules(kind, Built, "", tls("httpsRedirect", "credentialName", "insecureSkipVerify",
+		"minProtocolVersion", "maxProtocolVersion", "cipherSuites")...)...)
 	out = append(out,
-		Field{Kind: kind, Path: "spec.servers[].port.protocol", State: Refused, Why: "other protocols", Except: []string{"HTTP", "HTTPS"}},
+		Field{
+			Kind: kind, Path: "spec.servers[].port.protocol", State: Refused, Why: "protocols without HTTP",
+			Except: []string{"HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY"},
+		},
 		Field{Kind: kind, Path: "spec.servers[].tls.mode", State: Refused, Why: "other TLS modes", Except: []string{"SIMPLE"}},
 	)
 	out = append(out, rules(kind, Refused, "certificates from files, several certificates",
 		tls("serverCertificate", "privateKey", "credentialNames", "tlsCertificates")...)...)
 	out = append(out, rules(kind, Refused, "verification of client certificates",
 		tls("subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash")...)...)
-	out = append(out, rules(kind, Unenforced, "verification of client certificates", tls("caCertificates", "caCertCredentialName", "caCrl")...)...)
-	out = append(out, rules(kind, Unenforced, "TLS versions and cipher suites", tls("minProtocolVersion", "maxProtocolVersion", "cipherSuites")...)...)
+	// The modes that verify client certificates are refused as a whole; in mode
+	// SIMPLE Istio ignores these too.
+	out = append(out, rules(kind, Ignored, "verification of client certificates", tls("caCertificates", "caCertCredentialName", "caCrl")...)...)
 	return append(out, rules(kind, Ignored, "the default endpoint of a server", "spec.servers[].defaultEndpoint")...)
 }
 
@@ -91,42 +90,45 @@ func virtualServiceFields() []Field {
 
 func destinationRuleFields() []Field {
 	const kind = resource.KindDestinationRule
-	out := rules(kind, Built, "", "spec.host", "spec.subsets[].name", "spec.subsets[].labels")
-	out = append(out, rules(kind, Ignored, "the visibility of DestinationRules", "spec.exportTo", "spec.workloadSelector")...)
+	out := rules(kind, Built, "", "spec.host", "spec.subsets[].name", "spec.subsets[].labels", "spec.exportTo", "spec.workloadSelector")
 	for _, policy := range []string{"spec.trafficPolicy", "spec.subsets[].trafficPolicy"} {
 		for _, p := range []string{policy, policy + ".portLevelSettings[]"} {
-			out = append(out,
-				Field{Kind: kind, Path: p + ".tls", State: Unenforced, Why: "TLS to upstreams", applies: enforcesTLS},
-				Field{Kind: kind, Path: p + ".loadBalancer.simple", State: Ignored, Why: "other load balancing than round robin", Except: []string{"ROUND_ROBIN", "UNSPECIFIED"}},
-			)
-			out = append(out, rules(kind, Ignored, "connection pools", p+".connectionPool")...)
-			out = append(out, rules(kind, Ignored, "outlier detection", p+".outlierDetection")...)
-			out = append(out, rules(kind, Ignored, "other load balancing than round robin", p+".loadBalancer")...)
+			out = append(out, policyFields(p)...)
 		}
 		out = append(out, rules(kind, Built, "", policy+".portLevelSettings[].port")...)
-		out = append(out, rules(kind, Ignored, "tunnels, the PROXY protocol, retry budgets",
-			policy+".tunnel", policy+".proxyProtocol", policy+".retryBudget")...)
+		out = append(out, rules(kind, Unenforced, "tunnels", policy+".tunnel")...)
+		out = append(out, rules(kind, Ignored, "the PROXY protocol, retry budgets", policy+".proxyProtocol", policy+".retryBudget")...)
 	}
 	return out
 }
 
-// enforcesTLS is true for TLS settings of an upstream that ask for more than
-// plain text.
-func enforcesTLS(parent protoreflect.Message) bool {
-	tls := parent.Descriptor().Fields().ByName("tls")
-	settings := parent.Get(tls).Message()
-	return settings.Get(settings.Descriptor().Fields().ByName("mode")).Enum() != 0 // DISABLE
+// policyFields are the fields that a traffic policy and its settings for a port
+// share.
+func policyFields(path string) []Field {
+	const kind = resource.KindDestinationRule
+	out := rules(kind, Refused, "TLS to upstreams", path+".tls")
+	out = append(out, Field{
+		Kind: kind, Path: path + ".loadBalancer.simple", State: Ignored, Why: "the original destination as load balancing",
+		Except: []string{"UNSPECIFIED", "LEAST_CONN", "RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"},
+	})
+	out = append(out, rules(kind, Ignored, "load balancing by hash, locality and warm-up", path+".loadBalancer")...)
+	out = append(out, rules(kind, Built, "", path+".connectionPool", path+".outlierDetection")...)
+	out = append(out, rules(kind, Ignored, "some limits of connections",
+		path+".connectionPool.tcp.tcpKeepalive", path+".connectionPool.tcp.maxConnectionDuration", path+".connectionPool.tcp.idleTimeout",
+		path+".connectionPool.http.useClientProtocol", path+".connectionPool.http.maxConcurrentStreams")...)
+	return append(out, rules(kind, Ignored, "outlier detection by the old name of consecutive5xxErrors", path+".outlierDetection.consecutiveErrors")...)
 }
 
 func serviceEntryFields() []Field {
 	const kind = resource.KindServiceEntry
-	out := rules(kind, Built, "", "spec.hosts", "spec.ports", "spec.endpoints[].address", "spec.endpoints[].ports", "spec.endpoints[].labels")
-	// Virtual addresses and the location matter to sidecars only.
+	out := rules(kind, Built, "", "spec.hosts", "spec.ports", "spec.exportTo", "spec.workloadSelector",
+		"spec.endpoints[].address", "spec.endpoints[].ports", "spec.endpoints[].labels", "spec.endpoints[].weight")
+	// Virtual addresses and the location matter to sidecars.
 	out = append(out, rules(kind, Built, "", "spec.addresses", "spec.location")...)
-	out = append(out, Field{Kind: kind, Path: "spec.resolution", State: Ignored, Why: "other resolutions", Except: []string{"STATIC", "DNS"}})
-	out = append(out, rules(kind, Ignored, "workloads by selector", "spec.workloadSelector")...)
-	out = append(out, rules(kind, Ignored, "the visibility of ServiceEntries", "spec.exportTo")...)
+	out = append(out, Field{
+		Kind: kind, Path: "spec.resolution", State: Ignored, Why: "names that are resolved for each request",
+		Except: []string{"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"}, // NONE is reported by translate
+	})
 	out = append(out, rules(kind, Ignored, "identities of workloads", "spec.subjectAltNames", "spec.endpoints[].serviceAccount")...)
-	return append(out, rules(kind, Ignored, "localities, networks and weights of endpoints",
-		"spec.endpoints[].network", "spec.endpoints[].locality", "spec.endpoints[].weight")...)
+	return append(out, rules(kind, Ignored, "localities and networks of endpoints", "spec.endpoints[].network", "spec.endpoints[].locality")...)
 }

@@ -24,12 +24,5 @@ func noEffect() *Check {
 }
 
 func hasEffect(r *resource.Resource) bool {
-	if r.Spec == nil {
-		return false
-	}
-	switch r.Kind {
-	case resource.KindSidecar, resource.KindWorkloadEntry:
-		return false
-	}
-	return true
+	return r.Spec != nil && r.Kind != resource.KindSidecar
 }
