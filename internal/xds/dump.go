@@ -184,9 +184,8 @@ func (d *dumper) secrets() proto.Message {
 	out := new(adminv3.SecretsConfigDump)
 	for _, s := range d.snapshot.Secrets {
 		if d.static {
-			out.StaticSecrets = append(out.StaticSecrets, &adminv3.SecretsConfigDump_StaticSecret{
-				Name: s.GetName(), LastUpdated: d.updated, Secret: d.pack(s),
-			})
+			// Envoy gives static secrets no time.
+			out.StaticSecrets = append(out.StaticSecrets, &adminv3.SecretsConfigDump_StaticSecret{Name: s.GetName(), Secret: d.pack(s)})
 			continue
 		}
 		out.DynamicActiveSecrets = append(out.DynamicActiveSecrets, &adminv3.SecretsConfigDump_DynamicSecret{

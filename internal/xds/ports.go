@@ -32,9 +32,11 @@ const defaultBind = "127.0.0.1"
 // Ports below 1024 need privileges that a gateway should not have, so they move
 // as Istio's own service moves them: 80 to 8080, 443 to 8443, others by 8000.
 // The host of the listener is replaced: what is open to the network is the
-// user's decision, not the file's.
+// user's decision, not the file's. Port 0, which lets the system choose, stays.
 func (p Ports) Map(_ string, port uint32) (string, uint32) {
 	switch {
+	case port == 0:
+		return cmp.Or(p.Bind, defaultBind), 0
 	case p.Privileged || port >= 1024:
 	case port == 80:
 		port = 8080
@@ -61,14 +63,14 @@ func (p Ports) bindable(s *Snapshot) ([]*listenerv3.Listener, diag.List) {
 	taken := make(map[string]string)
 	for _, l := range s.Listeners {
 		sock := l.GetAddress().GetSocketAddress()
-		if sock == nil || sock.GetProtocol() == corev3.SocketAddress_UDP {
+		if sock.GetPortValue() == 0 || sock.GetProtocol() == corev3.SocketAddress_UDP {
 			listeners = append(listeners, l)
 			continue
 		}
 		host, port := p.Map(sock.GetAddress(), sock.GetPortValue())
 		addr := net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
 		d := diag.Diagnostic{Pos: s.Origins[ListenerKey(l.GetName())], Severity: diag.Error, Code: CodePort}
-		if port == 0 || port > 65535 {
+		if port > 65535 || port == 0 {
 			d.Message = fmt.Sprintf("listener %s: port %d with offset %d is not a port", l.GetName(), sock.GetPortValue(), p.Offset)
 			list = append(list, d)
 			continue

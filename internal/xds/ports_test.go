@@ -24,6 +24,7 @@ func TestPortsMap(t *testing.T) {
 		{Ports{Offset: 100}, 443, "127.0.0.1", 8543},
 		{Ports{Offset: 100}, 8080, "127.0.0.1", 8180},
 		{Ports{Privileged: true, Bind: "::"}, 80, "::", 80},
+		{Ports{Offset: 100}, 0, "127.0.0.1", 0},
 		{Ports{Bind: "0.0.0.0"}, 9000, "0.0.0.0", 9000},
 	} {
 		host, port := tt.ports.Map("10.0.0.1", tt.port)
