@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,11 +33,22 @@ func (s scripted) Run(ctx context.Context, emit func(*source.Update)) error {
 }
 
 // recorder is a sink that cannot do one thing of every snapshot.
-type recorder struct{ versions []string }
+type recorder struct {
+	mu       sync.Mutex
+	versions []string
+}
 
 func (r *recorder) Publish(s *xds.Snapshot) diag.List {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.versions = append(r.versions, s.Version)
 	return diag.List{{Severity: diag.Warning, Message: "sink"}}
+}
+
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.versions)
 }
 
 // outcome is the part of a result that tests look at.
@@ -117,15 +129,16 @@ func TestRunRenews(t *testing.T) {
 		go func() {
 			done <- Run(ctx, scripted{updates: []*source.Update{u}}, o, []Sink{sink}, func(*Result) {})
 		}()
+		synctest.Wait()
 		time.Sleep(59 * 24 * time.Hour)
 		synctest.Wait()
-		if len(sink.versions) != 1 {
-			t.Errorf("%d publications in 59 days, want 1", len(sink.versions))
+		if n := sink.count(); n != 1 {
+			t.Errorf("%d publications in 59 days, want 1", n)
 		}
 		time.Sleep(3 * 24 * time.Hour)
 		synctest.Wait()
-		if len(sink.versions) != 2 {
-			t.Errorf("%d publications in 62 days, want 2", len(sink.versions))
+		if n := sink.count(); n != 2 {
+			t.Errorf("%d publications in 62 days, want 2", n)
 		}
 		cancel()
 		if err := <-done; err != nil {

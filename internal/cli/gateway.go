@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+
+	"github.com/crossgate/crossgate/internal/console"
+	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/engine"
+	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/xds"
+)
+
+// gateway is a running data plane and what can be seen of it.
+type gateway struct {
+	log     *slog.Logger
+	engine  *engine.Engine
+	stats   *stats.Store
+	started time.Time
+	// drain is how long running requests may take after the end.
+	drain time.Duration
+	// bootstrap is shown in dumps of snapshots that came from none.
+	bootstrap *bootstrapv3.Bootstrap
+
+	current  atomic.Pointer[publication]
+	draining atomic.Bool
+}
+
+// publication is the configuration that runs, and since when.
+type publication struct {
+	snapshot *xds.Snapshot
+	at       time.Time
+}
+
+// Publish implements pipeline.Sink.
+func (g *gateway) Publish(s *xds.Snapshot) diag.List {
+	list := g.engine.Publish(s)
+	g.current.Store(&publication{s, time.Now()})
+	return list
+}
+
+func (g *gateway) console() console.Options {
+	return console.Options{
+		Version:    readBuildInfo().Version,
+		Started:    g.started,
+		State:      g.state,
+		ConfigDump: g.configDump,
+		Stats:      func(w io.Writer) error { return g.stats.WritePrometheus(w) },
+	}
+}
+
+func (g *gateway) state() console.State {
+	switch {
+	case g.draining.Load():
+		return console.Draining
+	case g.current.Load() == nil:
+		return console.PreInitializing
+	}
+	return console.Live
+}
+
+func (g *gateway) configDump(o xds.DumpOptions) ([]byte, error) {
+	p := g.current.Load()
+	if p == nil {
+		p = &publication{snapshot: &xds.Snapshot{}, at: g.started}
+	}
+	o.Updated, o.Bootstrap = p.at, g.bootstrap
+	return p.snapshot.ConfigDump(o)
+}
+
+// site is one listener of the console.
+type site struct {
+	name string
+	ln   net.Listener
+	h    http.Handler
+}
+
+// run serves the console and calls configure, which publishes and returns when
+// ctx ends or when it failed. Then, if all went well, requests that run may
+// finish while the console still answers; at last everything is closed.
+func (g *gateway) run(ctx context.Context, sites []site, configure func(context.Context) error) error {
+	stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	for _, s := range sites {
+		wg.Go(func() {
+			if err := console.Serve(stop, s.ln, s.h, g.log); err != nil {
+				g.log.Error("the console stopped", "site", s.name, "error", err)
+			}
+		})
+	}
+	err := configure(ctx)
+	if err == nil {
+		g.log.Info("draining", "at most", g.drain)
+		g.draining.Store(true)
+		deadline, done := context.WithTimeout(context.WithoutCancel(ctx), g.drain)
+		if g.engine.Drain(deadline) != nil {
+			g.log.Warn("requests were cut off: the drain time is over")
+		}
+		done()
+	}
+	if closeErr := g.close(); err == nil {
+		err = closeErr
+	}
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// closeGrace bounds how long the end waits for requests that were cut off: one
+// that hangs in its upstream must not hold the process.
+const closeGrace = time.Second
+
+func (g *gateway) close() error {
+	closed := make(chan error, 1)
+	go func() { closed <- g.engine.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeGrace):
+		return nil
+	}
+}
+
+// gcPercent is the heap growth at which a data plane collects. It holds little
+// and makes nearly nothing per request, so that a larger heap costs some
+// megabytes and saves most collections.
+const gcPercent = 400
+
+// tuneGC sets the garbage collector up for a data plane, unless the user did.
+func tuneGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
