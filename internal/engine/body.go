@@ -80,6 +80,16 @@ func (b *requestBody) buffered() ([]byte, error) {
 	return nil, nil
 }
 
+// skipBuffered takes what is here of a body that nobody wants any more.
+func (b *requestBody) skipBuffered() {
+	for {
+		data, err := b.buffered()
+		if err != nil || data == nil {
+			return
+		}
+	}
+}
+
 // minWindow is the least room for a body behind its head.
 const minWindow = 4 << 10
 

@@ -151,7 +151,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 	}
 	var failed error
 	for i, chain := range l.GetFilterChains() {
-		fc, err := c.compileChain(chain)
+		fc, err := c.compileChain(chain, l.GetTrafficDirection())
 		if err != nil {
 			failed = prefixed(fmt.Sprintf("filter_chains[%d]", i), err)
 			c.report("listener/"+l.GetName(), "listener "+l.GetName(), failed)
@@ -173,7 +173,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 	return lp, nil
 }
 
-func (c *compiler) compileChain(chain *listenerv3.FilterChain) (*filterChain, error) {
+func (c *compiler) compileChain(chain *listenerv3.FilterChain, direction corev3.TrafficDirection) (*filterChain, error) {
 	if err := unsupported(chain); err != nil {
 		return nil, err
 	}
@@ -195,5 +195,6 @@ func (c *compiler) compileChain(chain *listenerv3.FilterChain) (*filterChain, er
 	if err != nil {
 		return nil, prefixed("http_connection_manager", err)
 	}
+	fc.manager.egressTracing = hcm.GetTracing() != nil && direction == corev3.TrafficDirection_OUTBOUND
 	return fc, nil
 }

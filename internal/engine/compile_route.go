@@ -133,6 +133,12 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 	if out.settings, err = c.settings(levels); err != nil {
 		return nil, err
 	}
+	if d := r.GetDecorator(); boolOr(d.GetPropagate(), true) {
+		if hasControl(d.GetOperation()) {
+			return nil, errors.New("decorator.operation: control characters")
+		}
+		out.operation = []byte(d.GetOperation())
+	}
 	switch a := r.GetAction().(type) {
 	case *routev3.Route_Route:
 		return out, c.compileAction(out, a.Route, vh, levels)

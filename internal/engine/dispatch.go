@@ -37,6 +37,7 @@ func (s *stream) routeOnce() {
 	if s.requireTLS() {
 		return
 	}
+	s.decorate()
 	if s.upgraded && !s.mayUpgrade() {
 		h := s.beginReply(403, "upgrade_failed")
 		s.mutateResponse(h)
@@ -55,6 +56,16 @@ func (s *stream) routeOnce() {
 		s.direct()
 	default:
 		s.proxy()
+	}
+}
+
+var hDecorator = []byte("x-envoy-decorator-operation")
+
+// decorate tells the service the route's operation name, as Envoy does on
+// outbound listeners whose manager has tracing, be it without a provider.
+func (s *stream) decorate() {
+	if s.manager.egressTracing && len(s.route.operation) > 0 {
+		s.req.Headers.Set(hDecorator, s.route.operation)
 	}
 }
 

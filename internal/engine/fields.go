@@ -17,7 +17,7 @@ import (
 // neither list is refused: nothing is silently ignored. Messages that do not
 // stand here are leaves, which their compile function checks whole.
 var runs = map[protoreflect.FullName]string{
-	"envoy.config.listener.v3.Listener": "name address filter_chains listener_filters | traffic_direction stat_prefix metadata" +
+	"envoy.config.listener.v3.Listener": "name address filter_chains listener_filters traffic_direction | stat_prefix metadata" +
 		" max_connections_to_accept_per_socket_event per_connection_buffer_limit_bytes enable_reuse_port enable_mptcp listener_filters_timeout tcp_backlog_size ignore_global_conn_limit",
 	"envoy.config.listener.v3.FilterChain":      "filter_chain_match filters transport_socket transport_socket_connect_timeout | name metadata",
 	"envoy.config.listener.v3.FilterChainMatch": "server_names",
@@ -36,7 +36,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.VirtualHost": "name domains routes require_tls request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
 		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy | virtual_clusters metadata",
 	"envoy.config.route.v3.Route": "name match route redirect direct_response request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
-		" typed_per_filter_config | metadata decorator tracing stat_prefix",
+		" typed_per_filter_config decorator | metadata tracing stat_prefix",
 	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters runtime_fraction grpc",
 	"envoy.config.route.v3.HeaderMatcher": "name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match string_match" +
 		" invert_match treat_missing_header_as_empty",

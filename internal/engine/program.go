@@ -63,6 +63,7 @@ type manager struct {
 	stripAnyPort      bool
 	stripTrailingDot  bool
 	websocket         bool
+	egressTracing     bool
 	defaultHost10     []byte
 
 	idleTimeout       time.Duration
@@ -109,12 +110,14 @@ type virtualHost struct {
 // route is one compiled route. Exactly one of targets, redirect and direct is
 // set.
 type route struct {
-	name     string
-	match    routeMatch
-	targets  []*target
-	total    uint32 // of the targets' weights
-	redirect *redirect
-	direct   *directResponse
+	name  string
+	match routeMatch
+	// operation is what decorator.operation propagates.
+	operation []byte
+	targets   []*target
+	total     uint32 // of the targets' weights
+	redirect  *redirect
+	direct    *directResponse
 
 	timeout       time.Duration // 0: none
 	idleTimeout   time.Duration // -1: the manager's

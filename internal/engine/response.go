@@ -74,11 +74,18 @@ func (s *stream) finish() {
 	}
 	s.finalize()
 	h := &s.resp.Headers
-	if len(s.body) == 0 && s.status != 204 && s.status != 304 && s.status >= 200 && !h.Has("content-length") {
-		h.Add(hContentLength, vZero)
+	head, framing := string(s.req.Method) == "HEAD", http1.NoBody
+	if len(s.body) == 0 && !h.Has("content-length") && s.status != 204 && s.status != 304 {
+		if head && s.req.Minor > 0 {
+			// Envoy's codec takes an answer to HEAD of unknown length for a
+			// chunked one.
+			framing = http1.Chunked
+		} else if !head {
+			h.Add(hContentLength, vZero)
+		}
 	}
-	s.out = http1.AppendResponseHead(s.out[:0], s.status, h, http1.NoBody, false)
-	if string(s.req.Method) != "HEAD" {
+	s.out = http1.AppendResponseHead(s.out[:0], s.status, h, framing, false)
+	if !head {
 		s.out = append(s.out, s.body...)
 		s.sent = int64(len(s.body))
 	}

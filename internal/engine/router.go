@@ -182,6 +182,10 @@ var (
 // fail answers for a service that did not (Envoy's local replies of the router).
 func (s *stream) fail(f failure) {
 	s.up.drop()
+	if s.attempts > 0 && f != failNoHost {
+		// While a connection was sought, Envoy would have read on.
+		s.conn.body.skipBuffered()
+	}
 	switch f {
 	case failNoHost:
 		s.flags |= flagNoHealthyUpstream
