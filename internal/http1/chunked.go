@@ -31,7 +31,9 @@ const (
 // ChunkDecoder decodes a chunked body. The zero value is ready to use.
 //
 // A chunk's line must end with CR LF, extensions are skipped, and the data's end
-// may be a bare LF, as with Envoy. The trailer section is always checked.
+// may be a bare LF, as with Envoy. Unlike with Envoy nothing else may stand
+// between the data and that LF, a chunk is smaller than 2^63 bytes, and its line
+// than 16 KiB. The trailer section is always checked.
 type ChunkDecoder struct {
 	// Trailers are the fields after the last chunk, if KeepTrailers is set; as
 	// with Envoy repeated ones stay separate. They point into memory of the
@@ -79,6 +81,11 @@ func (d *ChunkDecoder) Next(buf []byte) (data []byte, n int, done bool, err *Err
 				return nil, 0, false, err
 			}
 			n += used
+		case chunkEnd:
+			if !d.endData(buf[n]) {
+				return nil, 0, false, errChunkEnd
+			}
+			n++
 		default:
 			if !d.step(buf[n]) {
 				return nil, 0, false, errChunk
@@ -89,7 +96,7 @@ func (d *ChunkDecoder) Next(buf []byte) (data []byte, n int, done bool, err *Err
 	return nil, n, d.state == chunkDone, nil
 }
 
-// step takes one byte of the coding and reports whether it may stand there.
+// step takes one byte of a chunk's line and reports whether it may stand there.
 func (d *ChunkDecoder) step(c byte) bool {
 	switch d.state {
 	case chunkSize:
@@ -114,20 +121,24 @@ func (d *ChunkDecoder) step(c byte) bool {
 			d.state = chunkLF
 		}
 		return c != '\n' && d.lineGrows()
-	case chunkLF:
+	default: // chunkLF
 		d.state = chunkData
 		if d.left == 0 {
 			d.state = chunkTrailer
 		}
 		d.digits, d.line = false, 0
 		return c == '\n'
-	default: // chunkEnd
-		if c == '\n' {
-			d.state = chunkSize
-		}
-		d.line++
-		return c == '\n' || c == '\r' && d.line <= maxChunkLine
 	}
+}
+
+// endData takes one byte of what follows a chunk's data: CRs and LF. Envoy skips
+// everything up to LF; a party that does not would see other chunks.
+func (d *ChunkDecoder) endData(c byte) bool {
+	if c == '\n' {
+		d.state, d.line = chunkSize, 0
+		return true
+	}
+	return c == '\r' && d.lineGrows()
 }
 
 func (d *ChunkDecoder) lineGrows() bool {

@@ -42,7 +42,7 @@ var (
 	errLowVersion     = refused(426, "low_version", "a version other than HTTP/1.1")
 	errTransferCoding = refused(501, "http1.invalid_transfer_encoding", "a transfer coding other than chunked")
 	errChunk          = refused(400, "http1.codec_error", "malformed chunk")
-	errTrailer        = refused(400, "http1.codec_error", "malformed trailer")
+	errChunkEnd       = refused(400, "http1.codec_error", "a chunk does not end where its size says")
 )
 
 // The refusals of a response: Envoy answers 502 for all of them.

@@ -44,8 +44,13 @@ func (r *Request) splitRequestLine(line []byte, o *Options) *Error {
 	r.Target = target
 	switch {
 	case len(version) == 0:
+		// HTTP/0.9: no fields follow. Envoy takes the version from the line's
+		// end all the same, so that "GET /xHTTP/1.1" is 1.1 without a host.
 		r.scan.headless = true
 		r.Minor = 0
+		if bytes.HasSuffix(bytes.TrimRight(line, "\r\n"), http11) {
+			r.Minor = 1
+		}
 	case !isVersion(version):
 		return errVersion
 	case string(version) == "HTTP/1.1":
@@ -143,7 +148,10 @@ func (r *Request) resolveTarget(o *Options) (named bool, err *Error) {
 	return true, nil
 }
 
-var rootPath = []byte("/")
+var (
+	rootPath = []byte("/")
+	http11   = []byte("HTTP/1.1")
+)
 
 // isHostPort reports whether b is a host, or an IPv6 address in brackets, with a
 // port of up to 65535, which must be there for CONNECT.
