@@ -13,15 +13,22 @@ import (
 	"github.com/crossgate/crossgate/internal/resource"
 )
 
-// sliceEndpoints returns the ready endpoints of the EndpointSlices that belong
-// to a Service.
-func (t *translator) sliceEndpoints(svc *resource.Resource, ports []servicePort) []endpoint {
-	var out []endpoint
+// slicesByService returns the EndpointSlices by the key of their Service.
+func (t *translator) slicesByService() map[resource.Key][]*discoveryv1.EndpointSlice {
+	out := make(map[resource.Key][]*discoveryv1.EndpointSlice)
 	for _, r := range t.set.Kind("EndpointSlice") {
-		slice, ok := r.Spec.(*discoveryv1.EndpointSlice)
-		if !ok || r.Namespace != svc.Namespace || slice.Labels[discoveryv1.LabelServiceName] != svc.Name {
-			continue
+		if slice, ok := r.Spec.(*discoveryv1.EndpointSlice); ok {
+			k := resource.Key{Kind: "Service", Namespace: r.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+			out[k] = append(out[k], slice)
 		}
+	}
+	return out
+}
+
+// sliceEndpoints returns the ready endpoints of a Service.
+func sliceEndpoints(svc *resource.Resource, slices []*discoveryv1.EndpointSlice, ports []servicePort) []endpoint {
+	var out []endpoint
+	for _, slice := range slices {
 		byService := slicePorts(slice, ports)
 		for _, e := range slice.Endpoints {
 			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
@@ -29,7 +36,7 @@ func (t *translator) sliceEndpoints(svc *resource.Resource, ports []servicePort)
 			}
 			// Kubernetes defines the first address only.
 			if len(e.Addresses) > 0 {
-				out = append(out, endpoint{address: e.Addresses[0], ports: byService, weight: 1, workload: podWorkload(e.TargetRef, r.Namespace)})
+				out = append(out, endpoint{address: e.Addresses[0], ports: byService, weight: 1, workload: podWorkload(e.TargetRef, svc.Namespace)})
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
@@ -113,9 +114,10 @@ func (g *registry) sort() {
 // collectServices returns the services that the node sees.
 func (t *translator) collectServices() *registry {
 	g := &registry{byHost: make(map[string][]*service)}
+	slices := t.slicesByService()
 	for _, r := range t.set.Kind("Service") {
 		if spec, ok := r.Spec.(*corev1.Service); ok {
-			if s := t.kubernetesService(r, spec); s != nil {
+			if s := t.kubernetesService(r, spec, slices[r.Key]); s != nil {
 				g.add(s)
 			}
 		}
@@ -133,7 +135,7 @@ func (t *translator) collectServices() *registry {
 // exportToAnnotation restricts the visibility of a Kubernetes Service.
 const exportToAnnotation = "networking.istio.io/exportTo"
 
-func (t *translator) kubernetesService(r *resource.Resource, spec *corev1.Service) *service {
+func (t *translator) kubernetesService(r *resource.Resource, spec *corev1.Service, slices []*discoveryv1.EndpointSlice) *service {
 	if to := r.Annotations[exportToAnnotation]; to != "" && !t.node.sees(strings.Split(to, ","), r.Namespace) {
 		return nil
 	}
@@ -153,7 +155,7 @@ func (t *translator) kubernetesService(r *resource.Resource, spec *corev1.Servic
 		}
 		s.ports = append(s.ports, servicePort{number: uint32(p.Port), name: p.Name, protocol: kubernetesProtocol(p)})
 	}
-	s.endpoints = t.sliceEndpoints(r, s.ports)
+	s.endpoints = sliceEndpoints(r, slices, s.ports)
 	return s
 }
 

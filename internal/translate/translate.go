@@ -50,7 +50,7 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 	for _, p := range ports {
 		t.listener(p)
 	}
-	t.reportUnbound()
+	t.reportUnserved()
 	t.clusters()
 	t.out.Seal()
 	t.diags.Sort()

@@ -32,11 +32,16 @@ func (b *hostBuilder) server(s *server) {
 		if !slices.Contains(vs.gateways, s.name) {
 			continue
 		}
-		hosts := intersectHosts(hostsForNamespace(s.hosts, vs.Namespace), vs.hosts)
+		offered := hostsForNamespace(s.hosts, vs.Namespace)
+		hosts := intersectHosts(offered, vs.hosts)
 		if len(hosts) == 0 {
 			continue
 		}
-		vs.bound = true
+		for _, h := range vs.hosts {
+			if len(intersectHosts(offered, []string{h})) > 0 {
+				vs.served[h] = true
+			}
+		}
 		routes := b.routesFor(vs, s)
 		if len(routes) == 0 {
 			continue
@@ -102,16 +107,24 @@ func newVirtualHost(host string, port uint32, pos diag.Pos) *virtualHost {
 // gives the name.
 func (b *hostBuilder) collapse() []*virtualHost {
 	var out []*virtualHost
+	// byFirst keeps the search short: equal routes begin with the same one.
+	byFirst := make(map[*routev3.Route][]*virtualHost)
 	for _, h := range slices.SortedFunc(maps.Keys(b.byHost), compareHosts) {
 		vh := b.byHost[h]
-		i := slices.IndexFunc(out, func(o *virtualHost) bool {
+		var first *routev3.Route
+		if len(vh.proto.GetRoutes()) > 0 {
+			first = vh.proto.GetRoutes()[0]
+		}
+		i := slices.IndexFunc(byFirst[first], func(o *virtualHost) bool {
 			return o.proto.GetRequireTls() == vh.proto.GetRequireTls() && slices.Equal(o.proto.GetRoutes(), vh.proto.GetRoutes())
 		})
 		if i < 0 {
+			byFirst[first] = append(byFirst[first], vh)
 			out = append(out, vh)
 			continue
 		}
-		out[i].proto.Domains = append(out[i].proto.Domains, vh.proto.GetDomains()...)
+		same := byFirst[first][i].proto
+		same.Domains = append(same.Domains, vh.proto.GetDomains()...)
 	}
 	return out
 }

@@ -18,8 +18,8 @@ type virtualService struct {
 	spec *networking.VirtualService
 	// hosts are full names; gateways are "namespace/name".
 	hosts, gateways []string
-	// bound says that some server serves a host of it.
-	bound bool
+	// served are those of hosts that some server serves, in whole or in part.
+	served map[string]bool
 }
 
 // collectVirtualServices returns the VirtualServices that the node sees, in
@@ -37,7 +37,7 @@ func (t *translator) collectVirtualServices() []*virtualService {
 			t.report(diag.Info, CodeNotServed, r, "spec.exportTo", "not served here: it is not exported to namespace %s", t.node.Namespace)
 			continue
 		}
-		vs := &virtualService{Resource: r, spec: spec}
+		vs := &virtualService{Resource: r, spec: spec, served: make(map[string]bool)}
 		for _, h := range spec.GetHosts() {
 			vs.hosts = append(vs.hosts, fullName(h, r.Namespace, t.domain))
 		}
@@ -108,36 +108,49 @@ func (t *translator) synthesize() []*resource.Resource {
 	return out
 }
 
-// reportUnbound says why VirtualServices are not served.
-func (t *translator) reportUnbound() {
+// reportUnserved says which hosts of VirtualServices are not served, and why.
+func (t *translator) reportUnserved() {
 	for _, vs := range t.virtualServices {
-		if vs.bound || len(vs.spec.GetHttp()) == 0 {
+		if len(vs.served) == len(vs.hosts) || len(vs.spec.GetHttp()) == 0 {
 			continue
 		}
 		if !slices.ContainsFunc(vs.gateways, func(g string) bool { return g != meshGateway }) {
 			t.report(diag.Info, CodeNotServed, vs.Resource, "spec.gateways", "not served here: it names no Gateway, so it is for sidecars")
 			continue
 		}
-		for i, name := range vs.gateways {
-			t.reportUnboundGateway(vs, i, name)
+		if here := t.reportGateways(vs); !here {
+			continue
+		}
+		severity := diag.Warning
+		if slices.Contains(vs.gateways, meshGateway) {
+			severity = diag.Info // The host may well be meant for sidecars.
+		}
+		for i, h := range vs.hosts {
+			if !vs.served[h] {
+				t.report(severity, CodeNotServed, vs.Resource, fmt.Sprintf("spec.hosts[%d]", i),
+					"not served: no server of its Gateways (%s) has the host %s", strings.Join(vs.gateways, ", "), h)
+			}
 		}
 	}
 }
 
-func (t *translator) reportUnboundGateway(vs *virtualService, i int, name string) {
-	if name == meshGateway {
-		return
+// reportGateways reports the Gateways of a VirtualService that are for other
+// workloads. It returns whether any is for this one; of those that do not exist
+// the check of references tells.
+func (t *translator) reportGateways(vs *virtualService) bool {
+	here := false
+	for i, name := range vs.gateways {
+		ns, short, _ := strings.Cut(name, "/")
+		r := t.set.Get(resource.Key{Kind: "Gateway", Namespace: ns, Name: short})
+		if r == nil {
+			continue
+		}
+		if gw, ok := r.Spec.(*networking.Gateway); ok && t.node.matches(gw.GetSelector()) {
+			here = true
+			continue
+		}
+		t.report(diag.Info, CodeNotServed, vs.Resource, fmt.Sprintf("spec.gateways[%d]", i),
+			"not served here: Gateway %s is for other workloads", name)
 	}
-	path := fmt.Sprintf("spec.gateways[%d]", i)
-	ns, short, _ := strings.Cut(name, "/")
-	r := t.set.Get(resource.Key{Kind: "Gateway", Namespace: ns, Name: short})
-	if r == nil {
-		return // The check of references says so.
-	}
-	gw, ok := r.Spec.(*networking.Gateway)
-	if !ok || !t.node.matches(gw.GetSelector()) {
-		t.report(diag.Info, CodeNotServed, vs.Resource, path, "not served here: Gateway %s is for other workloads", name)
-		return
-	}
-	t.report(diag.Warning, CodeNotServed, vs.Resource, "spec.hosts", "not served: Gateway %s has no server for these hosts", name)
+	return here
 }
