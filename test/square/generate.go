@@ -44,6 +44,9 @@ type site struct {
 	Method string
 	// Added are response headers that the route adds.
 	Added rawhttp.Fields
+
+	// Routes are the routes of a VirtualService. A site has them, or the above.
+	Routes []object
 }
 
 // probe is one generated request to a site. Its request has no Host line.

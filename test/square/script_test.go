@@ -104,8 +104,10 @@ func TestAnswerLines(t *testing.T) {
 		Upstream: []rawhttp.Request{{
 			Upstream: "api", Method: "GET", Target: "/",
 			Fields: rawhttp.Fields{
-				{Name: "x-request-id", Value: "0b0e2bb4-6d2c-4b1f-9c0a-1f9d3f1b2c3d"}, {Name: "x-forwarded-for", Value: "10.0.0.1,192.0.2.2"},
-				{Name: "x-envoy-expected-rq-timeout-ms", Value: "15000"}, {Name: "x-envoy-expected-rq-timeout-ms", Value: "14998"},
+				{Name: "x-request-id", Value: "0b0e2bb4-6d2c-4b1f-9c0a-1f9d3f1b2c3d"},
+				{Name: "x-forwarded-for", Value: "10.0.0.1,192.0.2.2"},
+				{Name: "x-envoy-expected-rq-timeout-ms", Value: "15000"},
+				{Name: "x-envoy-expected-rq-timeout-ms", Value: "14998"},
 			},
 		}},
 	}

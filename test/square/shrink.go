@@ -3,6 +3,7 @@ package square
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
@@ -56,14 +57,20 @@ func (p probe) smaller() (out []probe) {
 	if p.Site.Method != "" {
 		edit(func(c *probe) { c.Site.Method = "" })
 	}
-	if p.Plan.Status != 0 || p.Plan.Chunked || p.Plan.Sleep != 0 || p.Plan.Close != "" {
+	if p.Plan.Status != 0 || p.Plan.Chunked || p.Plan.Sleep != 0 || p.Plan.Close != "" || p.Plan.FailFirst != 0 {
 		edit(func(c *probe) { c.Plan = rawhttp.Plan{Fields: p.Plan.Fields} })
 	}
 	if p.Request.Body != nil {
 		edit(func(c *probe) { c.Request.Body = nil })
 	}
+	if n := len(p.Request.Body); n > 1 {
+		edit(func(c *probe) { c.Request.Body = p.Request.Body[:n/2] })
+	}
 	if p.Request.Target != "/" {
 		edit(func(c *probe) { c.Request.Target = "/" })
+	}
+	for _, simpler := range simplerRoutes(p.Site.Routes) {
+		edit(func(c *probe) { c.Site.Routes = simpler })
 	}
 	for fewer := range without(p.Site.Added) {
 		edit(func(c *probe) { c.Site.Added = fewer })
@@ -82,9 +89,67 @@ func (p probe) smaller() (out []probe) {
 	return out
 }
 
-// without yields the lists that lack one of the fields.
+// simplerRoutes returns each route alone, the routes without one of them, and
+// without one part of one of them, at any depth.
+func simplerRoutes(routes []object) (out [][]object) {
+	for _, r := range routes {
+		if len(routes) > 1 {
+			out = append(out, []object{{"route": r["route"]}}, []object{r})
+		}
+	}
+	for i := range routes {
+		if len(routes) > 2 {
+			out = append(out, slices.Delete(slices.Clone(routes), i, i+1))
+		}
+	}
+	for i, r := range routes {
+		for _, s := range simplerValues(r) {
+			c := slices.Clone(routes)
+			c[i] = s.(object)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// simplerValues returns copies of a tree that lack one node each, the big ones
+// first. Some are no valid routes: whoever tries them sees no difference.
+func simplerValues(v any) (out []any) {
+	switch v := v.(type) {
+	case object:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			c := maps.Clone(v)
+			delete(c, k)
+			out = append(out, c)
+		}
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			for _, s := range simplerValues(v[k]) {
+				c := maps.Clone(v)
+				c[k] = s
+				out = append(out, c)
+			}
+		}
+	case []any:
+		for i := range v {
+			out = append(out, slices.Delete(slices.Clone(v), i, i+1))
+		}
+		for i := range v {
+			for _, s := range simplerValues(v[i]) {
+				c := slices.Clone(v)
+				c[i] = s
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// without yields the empty list, and those that lack one of the fields.
 func without(fields rawhttp.Fields) func(yield func(rawhttp.Fields) bool) {
 	return func(yield func(rawhttp.Fields) bool) {
+		if len(fields) > 1 && !yield(nil) {
+			return
+		}
 		for i := range fields {
 			if !yield(slices.Delete(slices.Clone(fields), i, i+1)) {
 				return
@@ -120,16 +185,10 @@ func simplerPolicies(p *corsv3.CorsPolicy) (out []*corsv3.CorsPolicy) {
 
 // script prints the probe as a request script.
 func (p probe) script(why string, want []string) ([]byte, error) {
-	const up, dead = 1, 2
-	text, where, err := layout([]*site{p.Site}, up, dead)
+	files, where, err := p.config()
 	if err != nil {
 		return nil, err
 	}
-	if text, err = yaml.JSONToYAML(text); err != nil {
-		return nil, err
-	}
-	text = bytes.ReplaceAll(text, []byte("port_value: 1\n"), []byte("port_value: $upstream\n"))
-	text = bytes.ReplaceAll(text, []byte("port_value: 2\n"), []byte("port_value: $closed\n"))
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host)
 	for _, f := range p.Request.Fields {
@@ -142,9 +201,27 @@ func (p probe) script(why string, want []string) ([]byte, error) {
 	for _, l := range want {
 		fmt.Fprintln(&b, l)
 	}
-	return txtar.Format(&txtar.Archive{Comment: []byte(why + "\n"), Files: []txtar.File{
-		{Name: bootstrapFile, Data: text}, {Name: requestsFile, Data: b.Bytes()},
-	}}), nil
+	files = append(files, txtar.File{Name: requestsFile, Data: b.Bytes()})
+	return txtar.Format(&txtar.Archive{Comment: []byte(why + "\n"), Files: files}), nil
+}
+
+// config returns the configuration of the probe's site as files of a script.
+func (p probe) config() ([]txtar.File, map[*site]address, error) {
+	if p.Site.Routes != nil {
+		docs, where, err := virtualServices([]*site{p.Site})
+		return []txtar.File{{Name: "services.yaml", Data: []byte(services)}, {Name: "site.yaml", Data: docs}}, where, err
+	}
+	const up, dead = 1, 2
+	text, where, err := layout([]*site{p.Site}, up, dead)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text, err = yaml.JSONToYAML(text); err != nil {
+		return nil, nil, err
+	}
+	text = bytes.ReplaceAll(text, []byte("port_value: 1\n"), []byte("port_value: $upstream\n"))
+	text = bytes.ReplaceAll(text, []byte("port_value: 2\n"), []byte("port_value: $closed\n"))
+	return []txtar.File{{Name: bootstrapFile, Data: text}}, where, nil
 }
 
 func writePlan(b *bytes.Buffer, p rawhttp.Plan) {
@@ -156,6 +233,11 @@ func writePlan(b *bytes.Buffer, p rawhttp.Plan) {
 	}
 	if p.Chunked {
 		fmt.Fprintln(b, "upstream: chunked")
+	}
+	if p.FailFirst > 0 && p.FailStatus > 0 {
+		fmt.Fprintf(b, "upstream: fail %d %d\n", p.FailFirst, p.FailStatus)
+	} else if p.FailFirst > 0 {
+		fmt.Fprintf(b, "upstream: fail %d\n", p.FailFirst)
 	}
 	if p.Close != "" {
 		fmt.Fprintf(b, "upstream: close %s\n", p.Close)
