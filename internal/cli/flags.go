@@ -30,7 +30,7 @@ func (f *inputFlags) register(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.namespace, "namespace", "n", "default", "`namespace` of objects that name none")
 	fs.StringVar(&f.node.Name, "node-name", f.node.Name, "`name` of the gateway's workload")
 	fs.StringVar(&f.node.Namespace, "node-namespace", f.node.Namespace, "`namespace` of the gateway's workload; Secrets of its certificates are looked up there")
-	fs.StringToStringVar(&f.node.Labels, "node-label", maps.Clone(f.node.Labels), "`key=value` labels of the gateway's workload, matched by the selector of a Gateway")
+	fs.StringToStringVar(&f.node.Labels, "node-label", maps.Clone(f.node.Labels), "label `key=value` of the gateway's workload, matched by the selector of a Gateway; may be repeated, and replaces the default ones")
 	fs.StringArrayVar(&f.upstreams, "upstream", nil, "`HOST[:PORT]=ADDR:PORT` where a service really is; may be repeated")
 	fs.BoolVar(&f.allowUnenforced, "allow-unenforced", false, "serve although the input asks for protection that is not built yet")
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
-
-	"net"
 
 	"github.com/spf13/cobra"
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,11 @@ import (
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/engine"
 	"github.com/crossgate/crossgate/internal/pipeline"
+	"github.com/crossgate/crossgate/internal/resource"
 	"github.com/crossgate/crossgate/internal/source"
 	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/translate"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // The reasons why serve does not start although its command line is right.
@@ -163,7 +166,8 @@ type serving struct {
 	ca       *devkit.CA
 	opts     pipeline.Options
 
-	ready bool
+	serves *xds.Snapshot  // nil before the first
+	kept   []resource.Key // of the last result
 }
 
 // follow publishes what the source emits until ctx ends. It fails if the first
@@ -177,7 +181,7 @@ func (s *serving) follow(ctx context.Context, src source.Source) error {
 			return
 		}
 		s.findings.tell(res.Diags)
-		if s.ready {
+		if s.serves != nil {
 			s.tellChange(res)
 			return
 		}
@@ -201,7 +205,7 @@ func (s *serving) begin(res *pipeline.Result) error {
 	case len(s.gateway.engine.Listeners()) == 0:
 		return errNoPort
 	}
-	s.ready = true
+	s.serves = res.Snapshot
 	return banner{res.Snapshot, s.opts.Ports, s.ca}.write(s.p.stdout)
 }
 
@@ -223,13 +227,17 @@ func wrongUpstreams(list diag.List) bool {
 
 func (s *serving) tellChange(res *pipeline.Result) {
 	for _, key := range res.Kept {
-		s.log.Warn("the last good version goes on", "object", key.String())
+		if !slices.Contains(s.kept, key) {
+			s.log.Warn("the last good version goes on", "object", key.String())
+		}
 	}
+	s.kept = res.Kept
 	switch {
 	case !res.Published:
 		s.log.Error("the change is refused, what served before goes on", "reason", errNotEnforced)
 	case res.Changed:
 		s.log.Info("configuration applied", "version", res.Snapshot.Version,
-			"errors", res.Diags.Count(diag.Error), "warnings", res.Diags.Count(diag.Warning))
+			"changes", xds.Diff(s.serves, res.Snapshot).String(), "findings", res.Diags.Summary())
+		s.serves = res.Snapshot
 	}
 }
