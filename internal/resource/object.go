@@ -48,7 +48,7 @@ func (o *object) want(n *node, kind nodeKind, path string) bool {
 	if kind == stringNode && (n.kind == numberNode || n.kind == boolNode) {
 		hint = "; put it in quotes"
 	}
-	o.errorf(n.at, CodeSchema, path, "want %s, not %s%s", kind, n.describe(), hint)
+	o.errorf(n.at, CodeSchema, path, "want %s, not %s%s", kind, o.describe(n), hint)
 	return false
 }
 
@@ -59,6 +59,14 @@ func (o *object) control(s string, p place, path string) {
 	if i >= 0 {
 		o.errorf(p, CodeControl, path, "the control character U+%04X is not allowed in %s", s[i], quote(s))
 	}
+}
+
+// describe names a value in a message; those of a Secret by their type only.
+func (o *object) describe(n *node) string {
+	if o.key.Kind == KindSecret {
+		return n.kind.String()
+	}
+	return n.describe()
 }
 
 // describe names a value in a message.

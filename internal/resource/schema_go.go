@@ -20,7 +20,7 @@ func (o *object) goValue(t reflect.Type, n *node, path string) {
 	}
 	if reflect.PointerTo(t).Implements(unmarshalerType) {
 		if err := json.Unmarshal(n.json(), reflect.New(t).Interface()); err != nil {
-			o.errorf(n.at, CodeSchema, path, "%s is not valid here: %s", n.describe(), err)
+			o.errorf(n.at, CodeSchema, path, "%s is not valid here: %s", o.describe(n), err)
 		}
 		return
 	}
@@ -41,7 +41,7 @@ func (o *object) goValue(t reflect.Type, n *node, path string) {
 		o.want(n, boolNode, path)
 	default:
 		if n.kind != numberNode || json.Unmarshal([]byte(n.text), reflect.New(t).Interface()) != nil {
-			o.errorf(n.at, CodeSchema, path, "want a number of type %s, not %s", t, n.describe())
+			o.errorf(n.at, CodeSchema, path, "want a number of type %s, not %s", t, o.describe(n))
 		}
 	}
 }

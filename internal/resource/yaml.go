@@ -171,7 +171,7 @@ func (c *converter) key(n *yaml.Node) (string, error) {
 
 func (c *converter) scalar(n *yaml.Node, at place) (*node, error) {
 	switch {
-	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str" && n.Tag != "!":
+	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str":
 		quoted, err := json.Marshal(n.Value)
 		if err != nil {
 			return nil, &problem{at: at, code: CodeSyntax, message: err.Error()}
