@@ -21,7 +21,7 @@ type part struct {
 	numeric  bool
 	name     string // of a header
 	fallback string // the header to read where name is missing
-	limit    int    // bytes; 0: none
+	limit    int    // bytes; -1: none
 	layout   []timeField
 }
 
@@ -110,7 +110,7 @@ func parseOperator(text string) (part, int, error) {
 		argument, has = text[end+1:end+n], true
 		end += n + 1
 	}
-	limit := 0
+	limit := -1
 	if end < len(text) && text[end] == ':' {
 		n := strings.IndexByte(text[end:], '%')
 		if n < 0 {
@@ -127,14 +127,31 @@ func parseOperator(text string) (part, int, error) {
 		return part{}, 0, fmt.Errorf("a %% that begins no operator (write %%%% for the sign itself)")
 	}
 	p, err := operator(name, argument, has)
+	if err == nil && limit >= 0 && !p.takesLimit() {
+		err = fmt.Errorf("%%%s%% takes no length", name)
+	}
 	p.limit = limit
+	if p.kind == kindLiteral && limit >= 0 && len(p.literal) > limit {
+		p.literal = p.literal[:limit]
+	}
 	return p, end + 1, err
+}
+
+// takesLimit reports whether Envoy accepts a length behind the operator.
+func (p *part) takesLimit() bool {
+	switch p.kind {
+	case kindValue, kindStartTime:
+		return false
+	}
+	return true
 }
 
 func operator(name, argument string, has bool) (part, error) {
 	switch name {
-	case "REQ", "RESP", "TRAILER", "REQ_WITHOUT_QUERY":
+	case "REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY":
 		return headerOperator(name, argument)
+	case "PATH":
+		return pathOperator(argument)
 	case "START_TIME":
 		layout, err := parseLayout(argument)
 		return part{kind: kindStartTime, layout: layout}, err
@@ -160,6 +177,30 @@ func operator(name, argument string, has bool) (part, error) {
 	return part{kind: kindValue, value: op.value, numeric: op.numeric}, nil
 }
 
+// pathOperator reads %PATH(QUERY:WHICH)%: with (WQ) or without (NQ) the query, of
+// the path as it came (ORIG), as it is (PATH), or the first of them that is there.
+func pathOperator(argument string) (part, error) {
+	query, which, _ := strings.Cut(argument, ":")
+	p := part{kind: kindRequest, name: "x-envoy-original-path", fallback: ":path"}
+	switch which {
+	case "", "ORIG_OR_PATH":
+	case "ORIG":
+		p.fallback = ""
+	case "PATH":
+		p.name, p.fallback = ":path", ""
+	default:
+		return p, fmt.Errorf("%%PATH(%s)%%: %q is neither ORIG, PATH nor ORIG_OR_PATH", argument, which)
+	}
+	switch query {
+	case "", "WQ":
+	case "NQ":
+		p.kind = kindRequestPath
+	default:
+		return p, fmt.Errorf("%%PATH(%s)%%: %q is neither WQ nor NQ", argument, query)
+	}
+	return p, nil
+}
+
 func headerOperator(op, argument string) (part, error) {
 	name, fallback, two := strings.Cut(strings.ToLower(argument), "?")
 	if name == "" || two && (fallback == "" || strings.Contains(fallback, "?")) {
@@ -167,11 +208,11 @@ func headerOperator(op, argument string) (part, error) {
 	}
 	p := part{name: name, fallback: fallback}
 	switch op {
-	case "REQ":
+	case "REQ", "REQUEST_HEADER":
 		p.kind = kindRequest
 	case "REQ_WITHOUT_QUERY":
 		p.kind = kindRequestPath
-	case "RESP":
+	case "RESP", "RESPONSE_HEADER":
 		p.kind = kindResponse
 	default:
 		p.kind = kindAbsent // trailers are not kept
@@ -197,7 +238,7 @@ func (f *Format) append(dst []byte, s Source, missing string) []byte {
 		var ok bool
 		if dst, ok = p.append(dst, s); !ok {
 			dst = append(dst, missing...)
-		} else if p.limit > 0 && len(dst)-n > p.limit {
+		} else if p.limit >= 0 && p.kind != kindLiteral && len(dst)-n > p.limit {
 			dst = dst[:n+p.limit]
 		}
 	}

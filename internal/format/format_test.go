@@ -47,6 +47,11 @@ func TestAppend(t *testing.T) {
 		{"%REQ_WITHOUT_QUERY(:PATH)%", "/a", "/a"},
 		{"%PROTOCOL% %RESPONSE_CODE%", "HTTP/1.1 200", "HTTP/1.1 200"},
 		{"%RESP(x-r)%%TRAILER(t)%", "1", "1-"},
+		{"%REQ(x-b):0%|%REQ(x-b):99%", "|value", "|value"},
+		{"%START_TIME(%3s|%f|%1f|%E3f|%E*S|%Q)%", "1795415098|759123456|7|759|58.759123456|%Q", "1795415098|759123456|7|759|58.759123456|%Q"},
+		{"%PATH(NQ)% %PATH(WQ:PATH)% %PATH(NQ:ORIG)%", "/a /a?q=1 ", "/a /a?q=1 -"},
+		{"%%PROTOCOL%%", "%PROTOCOL%", "%PROTOCOL%"},
+		{"%REQUEST_HEADER(x-b)%%RESPONSE_HEADER(x-r)%", "value1", "value1"},
 	} {
 		f, err := Parse(c.format)
 		if err != nil {
@@ -71,7 +76,9 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		"%REQ(a?b?c)%":           "one header",
 		"%REQ(a):x%":             "is not a number",
 		"%PROTOCOL(x)%":          "takes no argument",
-		"%START_TIME(%Q)%":       "unknown conversion %Q",
+		"%START_TIME(%Y):2%":     "takes no length",
+		"%PROTOCOL:3%":           "takes no length",
+		"%PATH(X)%":              "neither WQ nor NQ",
 		strings.Repeat("x", 1e5): "more than 65536",
 	} {
 		if _, err := Parse(format); err == nil || !strings.Contains(err.Error(), want) {

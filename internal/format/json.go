@@ -124,7 +124,7 @@ func (f *Format) appendJSON(dst []byte, s Source) []byte {
 		if p.numeric {
 			return out
 		}
-		if p.limit > 0 && len(out)-start > p.limit {
+		if p.limit >= 0 && len(out)-start > p.limit {
 			out = out[:start+p.limit]
 		}
 		return quoteFrom(out, start)

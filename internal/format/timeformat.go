@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,7 +13,8 @@ type timeField struct {
 	literal string
 	layout  string // of package time
 	unix    bool   // seconds since 1970
-	digits  int    // of a fraction of the second; with unix, of the seconds
+	digits  int    // of a fraction of the second
+	short   bool   // without the fraction's zeros at the end
 }
 
 // defaultLayout is ISO 8601 with milliseconds.
@@ -26,8 +28,9 @@ var strftime = map[byte]string{
 }
 
 // parseLayout compiles a time format: strftime's conversions, %s for seconds,
-// %1f to %9f (%f is %9f) for fractions, %E3S for seconds with a fraction, %3s and
-// the like for milliseconds since 1970.
+// %1f to %9f (%f is %9f) or %E3f for fractions, %E3S and %E*S for seconds with a
+// fraction. A digit before s means nothing, and an unknown conversion stands for
+// itself, as with Envoy.
 func parseLayout(text string) ([]timeField, error) {
 	if text == "" {
 		text = defaultLayout
@@ -67,14 +70,20 @@ func conversion(text string) ([]timeField, int, error) {
 	case digit(0) && len(text) > 1 && text[1] == 'f':
 		return []timeField{{digits: int(c - '0')}}, 2, nil
 	case digit(0) && len(text) > 1 && text[1] == 's':
-		return []timeField{{unix: true, digits: int(c - '0')}}, 2, nil
+		return []timeField{{unix: true}}, 2, nil
+	case strings.HasPrefix(text, "E*S"):
+		return []timeField{{layout: "05"}, {literal: "."}, {digits: 9, short: true}}, 3, nil
 	case c == 'E' && digit(1) && len(text) > 2 && text[2] == 'S':
 		return []timeField{{layout: "05"}, {literal: "."}, {digits: int(text[1] - '0')}}, 3, nil
+	case c == 'E' && digit(1) && len(text) > 2 && text[2] == 'f':
+		return []timeField{{digits: int(text[1] - '0')}}, 3, nil
 	case strftime[c] != "":
 		return []timeField{{layout: strftime[c]}}, 1, nil
 	}
-	return nil, 0, fmt.Errorf("unknown conversion %%%c in a time format", text[0])
+	return []timeField{{literal: "%" + text[:1]}}, 1, nil
 }
+
+var point = []byte(".")
 
 func appendTime(dst []byte, t time.Time, layout []timeField) []byte {
 	t = t.UTC()
@@ -90,6 +99,9 @@ func appendTime(dst []byte, t time.Time, layout []timeField) []byte {
 				dst = strconv.AppendInt(dst, t.Unix(), 10)
 			}
 			dst = appendFraction(dst, t.Nanosecond(), f.digits)
+			if f.short {
+				dst = bytes.TrimSuffix(bytes.TrimRight(dst, "0"), point)
+			}
 		}
 	}
 	return dst
