@@ -52,7 +52,9 @@ func (g generator) route() object {
 		r["redirect"] = g.redirect()
 		return r
 	case 1:
-		r["directResponse"] = object{"status": pick(g, 200, 204, 418, 503), "body": object{"string": pick(g, "", "direct\n")}}
+		// Not 204 with a body: there Envoy sends the body, and with it breaks the
+		// connection. We do not follow.
+		r["directResponse"] = pick(g, object{"status": 204}, object{"status": pick(g, 200, 418, 503), "body": object{"string": pick(g, "", "direct\n")}})
 		return r
 	}
 	r["route"] = []any{object{"destination": object{"host": "api"}}}

@@ -122,7 +122,7 @@ upstream api received: GET /
 x-request-id: <uuid>
 x-forwarded-for: <ip>,<ip>
 x-envoy-expected-rq-timeout-ms: 15000
-x-envoy-expected-rq-timeout-ms: <ms>`
+x-envoy-expected-rq-timeout-ms: 15000`
 	if diff := cmp.Diff(strings.Split(want, "\n"), a.Lines()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
