@@ -1,6 +1,9 @@
 package http1
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // lowerToken maps the bytes of a token (RFC 9110, 5.6.2) to lower case and all
 // others to 0.
@@ -61,25 +64,24 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain reports whether b holds no byte below 0x20 and no 0x7f, eight bytes at a
-// time: almost every value is plain and needs no second look.
-func plain(b []byte) bool {
-	for len(b) >= 8 {
-		v := binary.LittleEndian.Uint64(b)
+// plainRun returns how many bytes at the beginning of b are neither below 0x20
+// nor 0x7f. It looks at eight bytes at a time: almost every value ends where its
+// run does, at the CR, and needs no second look.
+func plainRun(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
 		del := v ^ 0x7f*ones
 		// A byte below n (n <= 0x80) borrows into its high bit; a borrow that
 		// runs on into the next byte can only follow a true hit.
-		if ((v-0x20*ones)&^v|(del-ones)&^del)&highs != 0 {
-			return false
-		}
-		b = b[8:]
-	}
-	for _, c := range b {
-		if c < 0x20 || c == 0x7f {
-			return false
+		if hits := ((v-0x20*ones)&^v | (del-ones)&^del) & highs; hits != 0 {
+			return i + bits.TrailingZeros64(hits)/8
 		}
 	}
-	return true
+	for i < len(b) && b[i] >= 0x20 && b[i] != 0x7f {
+		i++
+	}
+	return i
 }
 
 // hasControl reports whether b holds a byte that no head may hold.

@@ -57,21 +57,23 @@ func (p *fieldParser) parseField(b []byte) (int, *Error) {
 	if colon == 0 || b[colon] != ':' {
 		return 0, errFieldName
 	}
-	end := colon + 1 + bytes.IndexByte(b[colon+1:], '\n')
-	value := b[colon+1 : end]
-	end++
-	// Fast way: one blank before the value, CR after it, nothing odd inside.
-	if len(value) > 2 && value[0] == ' ' && value[len(value)-1] == '\r' && value[1] > ' ' && value[len(value)-2] > ' ' {
-		value = value[1 : len(value)-1]
+	// The usual value: a blank before it, nothing odd inside, CR LF after it,
+	// and no folded line.
+	at := colon + 1
+	if b[at] == ' ' {
+		at++
 	}
-	if b[end] == ' ' || b[end] == '\t' || !plain(value) || len(value) == 0 || value[0] == ' ' || value[len(value)-1] == ' ' {
-		n, err := p.oddValue(b[colon+1:], &value)
-		if err != nil {
-			return 0, err
-		}
-		end = colon + 1 + n
+	value := b[at:]
+	n := plainRun(value)
+	if n > 0 && n+2 < len(value) && value[n] == '\r' && value[n+1] == '\n' &&
+		value[n+2] != ' ' && value[n+2] != '\t' && value[0] != ' ' && value[n-1] != ' ' {
+		return at + n + 2, p.add(b[:colon:colon], value[:n:n])
 	}
-	return end, p.add(b[:colon:colon], value)
+	n, err := p.oddValue(b[colon+1:], &value)
+	if err != nil {
+		return 0, err
+	}
+	return colon + 1 + n, p.add(b[:colon:colon], value)
 }
 
 // oddValue reads a value that has folded lines, CRs, control characters or more
