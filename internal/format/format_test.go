@@ -15,8 +15,9 @@ type request struct {
 	values    map[Value]string
 }
 
-func (r request) RequestHeader(n string) ([]byte, bool)  { v, ok := r.req[n]; return []byte(v), ok }
+func (r request) RequestHeader(n string) ([]byte, bool) { v, ok := r.req[n]; return []byte(v), ok }
 func (r request) ResponseHeader(n string) ([]byte, bool) { v, ok := r.resp[n]; return []byte(v), ok }
+
 func (r request) StartTime() time.Time {
 	return time.Date(2026, 11, 23, 6, 24, 58, 759_123_456, time.UTC)
 }
