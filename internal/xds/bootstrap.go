@@ -32,9 +32,9 @@ type BootstrapOptions struct {
 	WriteFile func(name string, pem []byte, private bool) (path string, err error)
 }
 
-// RE2SizeLimit is the runtime key without which a stock Envoy refuses regular
+// re2SizeLimit is the runtime key without which a stock Envoy refuses regular
 // expressions of a program size above 100, and with one all routes.
-const RE2SizeLimit = "re2.max_program_size.error_level"
+const re2SizeLimit = "re2.max_program_size.error_level"
 
 // WriteBootstrap returns a self-contained Envoy bootstrap with the content of
 // the snapshot, as indented JSON that is equal for equal snapshots: static
@@ -58,7 +58,7 @@ func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error
 		LayeredRuntime: &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
 			Name: "crossgate",
 			LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{Fields: map[string]*structpb.Value{
-				RE2SizeLimit: structpb.NewNumberValue(math.MaxInt32),
+				re2SizeLimit: structpb.NewNumberValue(math.MaxInt32),
 			}}},
 		}}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
