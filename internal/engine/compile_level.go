@@ -9,6 +9,8 @@ import (
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/crossgate/crossgate/internal/http1"
 )
 
 // level is what one level of a route table (weighted cluster, route, virtual
@@ -32,10 +34,10 @@ type configured interface {
 func levelOf(m configured) (level, error) {
 	var l level
 	var err error
-	if l.request, err = compileMutations(m.GetRequestHeadersToAdd(), m.GetRequestHeadersToRemove()); err != nil {
+	if l.request, err = compileMutations(m.GetRequestHeadersToAdd(), m.GetRequestHeadersToRemove(), http1.JoinsRequest); err != nil {
 		return l, prefixed("request headers", err)
 	}
-	if l.response, err = compileMutations(m.GetResponseHeadersToAdd(), m.GetResponseHeadersToRemove()); err != nil {
+	if l.response, err = compileMutations(m.GetResponseHeadersToAdd(), m.GetResponseHeadersToRemove(), http1.JoinsResponse); err != nil {
 		return l, prefixed("response headers", err)
 	}
 	l.filters = m.GetTypedPerFilterConfig()

@@ -223,6 +223,12 @@ func (c *conn) exchange(s *stream) bool {
 	if t := s.manager.streamIdleTimeout; t > 0 || !c.writeAt.IsZero() {
 		c.setWriteTimeout(s.start, t)
 	}
+	if s.req.Expect100 && !s.manager.proxy100 {
+		// Envoy asks for the body itself, whatever becomes of the request.
+		if _, err := c.nc.Write(text100); err != nil {
+			return false
+		}
+	}
 	s.upgraded = len(s.req.Upgrade) > 0 && !equalFoldText(s.req.Upgrade, "h2c")
 	if s.prepare() {
 		s.dispatch()
@@ -239,6 +245,8 @@ func (c *conn) exchange(s *stream) bool {
 	}
 	return !s.closing && c.body.ended()
 }
+
+var text100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // consume moves what the client has sent beyond the request to the front, and
 // gives the buffer back when there is nothing.

@@ -32,6 +32,9 @@ func (s *stream) routeOnce() {
 		}
 		s.flags |= flagNoRoute
 		s.localReply(404, "route_not_found", nil)
+		if string(s.req.Method) == "CONNECT" {
+			s.closing = true
+		}
 		return
 	}
 	if s.requireTLS() {
@@ -40,7 +43,7 @@ func (s *stream) routeOnce() {
 	s.decorate()
 	if s.upgraded && !s.mayUpgrade() {
 		h := s.beginReply(403, "upgrade_failed")
-		s.mutateResponse(h)
+		s.mutateReply(h)
 		s.closing, s.upgraded = true, false
 		return
 	}
@@ -158,6 +161,15 @@ func (r *route) named(s *stream) *target {
 	return &t
 }
 
+// mutateReply is mutateResponse for an answer of the proxy's own, whose status
+// operators do not see yet.
+func (s *stream) mutateReply(h *header.List) {
+	status := s.status
+	s.status = 0
+	s.mutateResponse(h)
+	s.status = status
+}
+
 // mutateResponse applies the header mutations of the route's levels.
 func (s *stream) mutateResponse(h *header.List) {
 	if s.route == nil {
@@ -198,7 +210,7 @@ func (s *stream) direct() {
 func (s *stream) routedReply(status int, details string, body []byte) {
 	grpc := isGRPC(&s.req.Headers)
 	h := s.beginReply(status, details)
-	s.mutateResponse(h)
+	s.mutateReply(h)
 	s.addAttemptCount(h)
 	if grpc {
 		s.status = 200
@@ -255,7 +267,7 @@ func (s *stream) redirect() {
 	location := s.arena.Done(b)
 	h := s.beginReply(r.status, "direct_response")
 	h.Add(hLocation, location)
-	s.mutateResponse(h)
+	s.mutateReply(h)
 }
 
 func (s *stream) appendRedirectHost(b []byte, r *redirect, scheme []byte) []byte {

@@ -246,16 +246,9 @@ func (x *exchange) startPump() {
 	x.pump.failed.Store(false)
 	s := x.s
 	s.conn.setReadTimeout(time.Now(), 0)
-	if s.req.Expect100 && !s.manager.proxy100 && len(x.replay) == 0 && s.received == 0 {
-		if _, err := s.conn.nc.Write(text100); err != nil {
-			x.pump.failed.Store(true)
-		}
-	}
 	conn := x.conn
 	x.pump.done.Go(func() { x.runPump(conn) })
 }
-
-var text100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 func (x *exchange) runPump(conn *upstream.Conn) {
 	s := x.s

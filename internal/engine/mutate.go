@@ -24,10 +24,11 @@ type mutation struct {
 	static    []byte // the value when it has no operators
 	action    corev3.HeaderValueOption_HeaderAppendAction
 	keepEmpty bool
+	joins     bool // with a value that is there: Envoy keeps one line of it
 }
 
 // compileMutations returns nil when there is nothing to do.
-func compileMutations(add []*corev3.HeaderValueOption, remove []string) (*mutations, error) {
+func compileMutations(add []*corev3.HeaderValueOption, remove []string, joins func([]byte) bool) (*mutations, error) {
 	if len(add) == 0 && len(remove) == 0 {
 		return nil, nil
 	}
@@ -44,6 +45,7 @@ func compileMutations(add []*corev3.HeaderValueOption, remove []string) (*mutati
 		if err != nil {
 			return nil, fmt.Errorf("headers_to_add[%d]: %w", i, err)
 		}
+		c.joins = joins(c.name)
 		switch c.action {
 		case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
 			m.overwrite = append(m.overwrite, c)
@@ -108,9 +110,24 @@ func (m *mutations) apply(s *stream, h *header.List) {
 	}
 	for i := range m.add {
 		if v := s.values[len(m.overwrite)+i]; v != nil {
-			h.Add(m.add[i].name, v)
+			m.add[i].write(s, h, v)
 		}
 	}
+}
+
+// write adds the header, or its value to that of the line that is there.
+func (c *mutation) write(s *stream, h *header.List, v []byte) {
+	i := -1
+	if c.joins {
+		i = h.Index(string(c.name))
+	}
+	if i < 0 {
+		h.Add(c.name, v)
+		return
+	}
+	b := append(s.arena.Start(), h.Fields[i].Value...)
+	b = append(b, ',')
+	h.Fields[i].Value = s.arena.Done(append(b, v...))
 }
 
 // evaluate returns the value to write, or nil when nothing is to be written:

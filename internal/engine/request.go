@@ -160,7 +160,7 @@ func (s *stream) dropHopByHop() {
 			h.Remove("te")
 		}
 	}
-	if s.req.Expect100 {
+	if s.req.Expect100 && !s.manager.proxy100 {
 		h.Remove("expect")
 	}
 }

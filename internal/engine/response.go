@@ -28,9 +28,13 @@ func (s *stream) finalize() {
 	if !s.replied && !s.upgraded {
 		h.Remove("connection")
 		h.Remove("keep-alive")
+		h.Remove("proxy-connection")
 		h.Remove("upgrade")
 	}
 	h.Remove("transfer-encoding")
+	if m.egressTracing {
+		h.Remove("x-envoy-decorator-operation") // meant for the proxy
+	}
 	if m.via != nil {
 		s.appendResponseVia()
 	}
@@ -104,20 +108,10 @@ func (s *stream) lostClient() {
 // appendRequestHead writes the request's head as the service gets it.
 func (s *stream) appendRequestHead(dst []byte) []byte {
 	h := &s.req.Headers
-	if s.req.Framing == http1.NoBody && !impliesNoBody(s.req.Method) && !s.upgraded && !h.Has("content-length") {
+	if s.req.Framing == http1.NoBody && http1.NeedsLength(s.req.Method) && !s.upgraded && !h.Has("content-length") {
 		h.Add(hContentLength, vZero)
 	}
 	return http1.AppendRequestHead(dst, s.req.Method, s.path, s.authority, h, s.req.Framing)
-}
-
-// impliesNoBody lists the methods whose requests Envoy sends without a length
-// when they have no body.
-func impliesNoBody(method []byte) bool {
-	switch string(method) {
-	case "GET", "HEAD", "DELETE", "TRACE", "CONNECT":
-		return true
-	}
-	return false
 }
 
 // relay passes the service's answer on: its head through the filters, its body as
@@ -289,8 +283,14 @@ func (x *exchange) readBody(want int64) error {
 func (s *stream) relayChunks(framing http1.Framing) error {
 	x := &s.up
 	for {
+		head := len(s.out)
 		done, err := s.takeChunks(framing)
 		if err != nil {
+			// What came before the fault in the same read is not passed on,
+			// but the head is.
+			if _, werr := s.conn.nc.Write(s.out[:head]); werr != nil {
+				return clientError{werr}
+			}
 			return err
 		}
 		if done && framing == http1.Chunked {

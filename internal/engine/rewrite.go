@@ -91,17 +91,16 @@ var (
 // were is told in headers.
 func (s *stream) rewriteRequest() {
 	h := &s.req.Headers
+	s.rewriteHost(h)
 	if r := &s.route.rewrite; !r.none() {
 		path, query, hasQuery := bytes.Cut(s.path, []byte("?"))
 		b := r.append(s.arena.Start(), path, &s.route.match)
 		if hasQuery {
 			b = append(append(b, '?'), query...)
 		}
-		s.original = s.path
 		h.Set(hOriginalPath, s.path)
 		s.path = s.arena.Done(b)
 	}
-	s.rewriteHost(h)
 }
 
 func (s *stream) rewriteHost(h *header.List) {

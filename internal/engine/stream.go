@@ -35,7 +35,6 @@ type streamState struct {
 	scheme    []byte
 	authority []byte // as the service will see it
 	path      []byte // with the query, as the service will see it
-	original  []byte // the path before a rewrite; nil without one
 	requestID []byte
 
 	// The answer. replied is a local reply, whose body is here; otherwise the

@@ -191,3 +191,11 @@ var (
 	requestCoding  = uint64(1) << joinedRequest.index([]byte("transfer-encoding"))
 	responseCoding = uint64(1) << joinedResponse.index([]byte("transfer-encoding"))
 )
+
+// JoinsRequest and JoinsResponse report whether Envoy keeps the field, given by
+// its lower-case name, once per message: a value that is appended to one that is
+// there joins it after a comma.
+func JoinsRequest(name []byte) bool { return joinedRequest.index(name) >= 0 }
+
+// JoinsResponse is JoinsRequest for responses.
+func JoinsResponse(name []byte) bool { return joinedResponse.index(name) >= 0 }
