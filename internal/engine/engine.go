@@ -108,7 +108,10 @@ func (e *Engine) serve(prog *Program) diag.List {
 	wanted := map[string]*listenerProgram{}
 	for _, lp := range prog.listeners {
 		host, port := e.opts.Ports(lp.host, lp.port)
-		wanted[net.JoinHostPort(host, fmt.Sprint(port))] = lp
+		// The first of several on one address has it, as xds.Ports.Collisions says.
+		if address := net.JoinHostPort(host, fmt.Sprint(port)); wanted[address] == nil {
+			wanted[address] = lp
+		}
 	}
 	for address, l := range e.listeners {
 		if wanted[address] == nil {
