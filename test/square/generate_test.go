@@ -24,7 +24,7 @@ const (
 	// shrunk is how many kinds of differences are made small and printed in full.
 	shrunk = 5
 	// shrinkLimit is how long that may take.
-	shrinkLimit = time.Minute
+	shrinkLimit = 40 * time.Second
 )
 
 // number reads a number from the environment.
@@ -124,7 +124,7 @@ func (b *bench) compare(n int, seed uint64, newSite func() *site, newProbe func(
 	for _, d := range different {
 		seen[d.signature()]++
 		if seen[d.signature()] == 1 && len(small) < shrunk && time.Since(start) < shrinkLimit {
-			b.report(d, seed, small)
+			b.report(d, seed, small, start.Add(shrinkLimit))
 		}
 	}
 	for s, n := range seen {
@@ -216,14 +216,17 @@ func (b *bench) run(probes []probe, keep bool) ([]difference, error) {
 }
 
 // report makes a difference small and prints it, unless another one has become
-// the same.
-func (b *bench) report(d difference, seed uint64, small map[string]bool) {
+// the same. What it has at the deadline must do.
+func (b *bench) report(d difference, seed uint64, small map[string]bool, deadline time.Time) {
 	again, err := b.run([]probe{d.probe}, fresh)
 	if err != nil || len(again) == 0 {
 		b.t.Errorf("request %d differs only after others on one connection (%v):\n%s", d.index, err, cmp.Diff(d.answers[0], d.answers[1]))
 		return
 	}
 	p, err := shrink(d.probe, func(candidates []probe) (int, error) {
+		if time.Now().After(deadline) {
+			return -1, nil
+		}
 		found, err := b.run(candidates, fresh)
 		if err != nil || len(found) == 0 {
 			return -1, err
