@@ -202,28 +202,9 @@ type directResponse struct {
 
 func (s *stream) direct() {
 	d := s.route.direct
-	s.routedReply(d.status, "direct_response", d.body)
-}
-
-// routedReply answers in the route's name: with its header mutations, which
-// stand before what describes the body.
-func (s *stream) routedReply(status int, details string, body []byte) {
-	grpc := isGRPC(&s.req.Headers)
-	h := s.beginReply(status, details)
+	h := s.beginReply(d.status, "direct_response")
 	s.mutateReply(h)
-	s.addAttemptCount(h)
-	if grpc {
-		s.status = 200
-		s.describeGRPC(h, status, body)
-		return
-	}
-	if len(body) > 0 && status != 204 {
-		h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
-		if !h.Has("content-type") {
-			h.Add(hContentType, vTextPlain)
-		}
-		s.body = body
-	}
+	s.describe(h, d.body)
 }
 
 // redirect is a compiled RedirectAction.

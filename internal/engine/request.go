@@ -36,6 +36,7 @@ func (s *stream) prepare() bool {
 	}
 	if len(s.path) == 0 || s.path[0] != '/' {
 		s.beginReply(404, "absolute_path_rejected")
+		s.closing = s.closing || string(s.req.Method) == "CONNECT"
 		return false
 	}
 	if !s.preparePath() {
@@ -53,15 +54,32 @@ func (s *stream) reject(status int, details string) {
 	s.closing = true
 }
 
+// rejectPath answers a path that has no normal form. Envoy looks for the route of
+// a local reply, for the route's response headers; and it finds none as long as
+// x-forwarded-proto is not there, which it has not added yet.
+func (s *stream) rejectPath() {
+	s.reject(400, "path_normalization_failed")
+	if !s.req.Headers.Has("x-forwarded-proto") {
+		return
+	}
+	s.prepareAuthority()
+	if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost == nil {
+		return
+	}
+	if s.findRoute(); s.target != nil {
+		s.mutateReply(&s.resp.Headers)
+	}
+}
+
 func (s *stream) preparePath() bool {
 	m := s.manager
 	if bytes.IndexByte(s.path, '#') >= 0 {
-		s.reject(400, "path_normalization_failed")
+		s.rejectPath()
 		return false
 	}
 	if m.escapedSlashes != escapedKeep && hasEscapedSlash(s.path) {
 		if m.escapedSlashes == escapedReject {
-			s.reject(400, "path_normalization_failed")
+			s.rejectPath()
 			return false
 		}
 		s.path = unescapeSlashes(&s.arena, s.path)
@@ -70,7 +88,7 @@ func (s *stream) preparePath() bool {
 	if m.normalizePath {
 		var ok bool
 		if s.path, ok = normalizePath(&s.arena, s.path); !ok {
-			s.reject(400, "path_normalization_failed")
+			s.rejectPath()
 			return false
 		}
 	}

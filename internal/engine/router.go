@@ -19,7 +19,7 @@ func (s *stream) proxy() {
 	t := s.target
 	if t.cluster == nil {
 		s.flags |= flagNoCluster
-		s.routedReply(s.route.notFound, "cluster_not_found", nil)
+		s.localReply(s.route.notFound, "cluster_not_found", nil)
 		return
 	}
 	if !t.cluster.BeginRequest() {
@@ -70,6 +70,8 @@ func (s *stream) nextAttempt() {
 	h := &s.req.Headers
 	if ms := s.expectedMillis(); ms > 0 {
 		h.Set(hExpectedMillis, appendInt(&s.arena, ms))
+	} else if s.attempts > 1 {
+		h.Remove("x-envoy-expected-rq-timeout-ms")
 	}
 	if s.vhost.attemptCount {
 		h.Set(hAttemptCount, appendInt(&s.arena, int64(s.attempts)))
@@ -87,7 +89,6 @@ func (s *stream) expectedMillis() int64 {
 		timeout = r.perTry
 	} else if timeout > 0 && s.attempts > 1 {
 		timeout -= time.Since(s.up.began)
-		timeout = max(timeout, time.Millisecond)
 	}
 	return timeout.Milliseconds()
 }
@@ -189,16 +190,16 @@ func (s *stream) fail(f failure) {
 	switch f {
 	case failNoHost:
 		s.flags |= flagNoHealthyUpstream
-		s.routedReply(503, "no_healthy_upstream", textNoHealthy)
+		s.localReply(503, "no_healthy_upstream", textNoHealthy)
 	case failTimeout:
 		s.flags |= flagUpstreamTimeout
-		s.routedReply(504, "response_timeout", textTimeout)
+		s.localReply(504, "response_timeout", textTimeout)
 	case failPerTry:
 		s.flags |= flagUpstreamTimeout
-		s.routedReply(504, "upstream_per_try_timeout", textTimeout)
+		s.localReply(504, "upstream_per_try_timeout", textTimeout)
 	case failIdle:
 		s.flags |= flagStreamIdle
-		s.routedReply(504, "stream_idle_timeout", textIdle)
+		s.localReply(504, "stream_idle_timeout", textIdle)
 	case failClient:
 		s.clientGone()
 	default:
@@ -233,7 +234,7 @@ func (s *stream) failReset(f failure) {
 	b := append(s.arena.Start(), textBefore...)
 	b = append(b, prefix...)
 	body := s.arena.Done(append(b, reason...))
-	s.routedReply(status, "upstream_reset_before_response_started{"+detail+"}", body)
+	s.localReply(status, "upstream_reset_before_response_started{"+detail+"}", body)
 	if f == failOverflow {
 		s.resp.Headers.Insert(0, hOverloaded, vTrue)
 	}

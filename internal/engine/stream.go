@@ -114,18 +114,34 @@ var (
 	vTextPlain     = []byte("text/plain")
 )
 
-// localReply answers with a text of the proxy, as Envoy's sendLocalReply does. A
-// gRPC request gets its status in headers instead.
+// localReply answers with a text of the proxy, as Envoy's sendLocalReply does:
+// with the response headers of the route, if there is one to a service, before
+// what describes the body.
 func (s *stream) localReply(status int, details string, body []byte) {
-	grpc := isGRPC(&s.req.Headers)
 	h := s.beginReply(status, details)
-	if grpc {
+	if s.target != nil {
+		s.mutateReply(h)
+		s.addAttemptCount(h)
+	}
+	s.describe(h, body)
+}
+
+// describe adds the body and what tells of it; a gRPC client gets the status in
+// headers instead.
+func (s *stream) describe(h *header.List, body []byte) {
+	if isGRPC(&s.req.Headers) {
+		status := s.status
 		s.status = 200
 		s.describeGRPC(h, status, body)
 		return
 	}
-	if len(body) > 0 {
-		h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
+	// An answer 204 has no body, and bytes after it would be taken for the
+	// next answer (RFC 9110 section 15.3.5).
+	if len(body) == 0 || s.status == 204 {
+		return
+	}
+	h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
+	if !h.Has("content-type") {
 		h.Add(hContentType, vTextPlain)
 	}
 	s.body = body
