@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // conn is one connection of a client. It is served by one goroutine, in plain
@@ -37,7 +38,8 @@ type conn struct {
 	body requestBody
 
 	state    atomic.Int32
-	readAt   time.Time // read deadline in force
+	upstream atomic.Pointer[upstream.Conn] // what the request at hand waits for
+	readAt   time.Time                     // read deadline in force
 	writeAt  time.Time
 	vec      [2][]byte
 	bufs     net.Buffers

@@ -50,6 +50,8 @@ type Engine struct {
 	logs    *logFiles
 	clock   atomic.Pointer[dateText]
 	nextID  atomic.Uint64
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
 	ownIP   []byte
 
 	mu        sync.Mutex // guards what follows; Publish and Close take it
@@ -78,6 +80,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
 	e.logs = newLogFiles(o.Stdout)
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
 }
 
@@ -182,6 +185,7 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
+	e.cancel()
 	all := slices.AppendSeq(slices.Clone(e.leaving), maps.Values(e.listeners))
 	for _, l := range all {
 		l.stop()

@@ -372,3 +372,35 @@ func TestNoSlotMeansOverflow(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestCloseEndsARequestThatWaits(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	came := make(chan net.Conn, 1)
+	go func() { // takes the request and never answers
+		if c, err := ln.Accept(); err == nil {
+			_, _ = c.Read(make([]byte, 4096))
+			came <- c
+		}
+	}()
+	config := strings.ReplaceAll(plainRoute, "{cluster: up}", "{cluster: up, timeout: 0s}")
+	b := start(t, strings.ReplaceAll(bootstrap("", config, ""), "UP}", fmt.Sprint(ln.Addr().(*net.TCPAddr).Port, "}")))
+	c := b.dial()
+	if _, err := c.Write(get("/", "")); err != nil {
+		t.Fatal(err)
+	}
+	defer (<-came).Close()
+	done := make(chan error)
+	go func() { done <- b.engine.Close() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Close waits for the service")
+	}
+}

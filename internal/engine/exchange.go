@@ -83,10 +83,17 @@ func (x *exchange) end() {
 // drop closes the upstream connection, if there is one.
 func (x *exchange) drop() {
 	x.stopPump()
-	if x.conn != nil {
-		x.conn.Discard()
-		x.conn = nil
+	if c := x.conn; c != nil {
+		x.hold(nil)
+		c.Discard()
 	}
+}
+
+// hold notes the connection at hand, also where the engine finds it that has to
+// end at once.
+func (x *exchange) hold(c *upstream.Conn) {
+	x.conn = c
+	x.s.conn.upstream.Store(c)
 }
 
 // deadline is when waiting must end, and the failure that this is.
@@ -148,7 +155,7 @@ func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.C
 	if c := h.Idle(); c != nil {
 		return c, true, nil
 	}
-	ctx := context.Context(context.Background())
+	ctx := x.s.conn.engine.ctx
 	if left, limited := x.timeLeft(); limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
@@ -186,6 +193,9 @@ func (x *exchange) send() (f failure, sent bool) {
 		x.uploaded.CompareAndSwap(0, 1)
 	}
 	x.limit(s.up.began)
+	if s.conn.engine.ctx.Err() != nil {
+		return failClosed, false
+	}
 	if n, err := x.conn.Write(x.head); err != nil {
 		return x.writeFailure(err), n > 0
 	}
@@ -415,6 +425,7 @@ func (x *exchange) release(now time.Time) {
 		x.drop()
 		return
 	}
-	x.conn.Release(now)
-	x.conn = nil
+	c := x.conn
+	x.hold(nil)
+	c.Release(now)
 }

@@ -204,6 +204,9 @@ func (l *listener) closeConnections() {
 	defer l.mu.Unlock()
 	for c := range l.conns {
 		_ = c.sock.Close()
+		if up := c.upstream.Load(); up != nil {
+			up.Interrupt()
+		}
 	}
 }
 

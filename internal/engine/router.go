@@ -119,7 +119,13 @@ func (s *stream) retry(f failure) bool {
 		return false
 	}
 	s.up.drop()
-	time.Sleep(wait)
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-s.conn.engine.ctx.Done():
+			return false
+		}
+	}
 	s.resp.Reset()
 	s.nextAttempt()
 	return true
@@ -144,7 +150,7 @@ func (s *stream) attempt() failure {
 		if err != nil {
 			return s.connectFailure(err)
 		}
-		s.up.conn = conn
+		s.up.hold(conn)
 		s.upstreamAddress = h.AddressText()
 		f, sent := s.up.send()
 		if f == failClosed && reused && !sent {
