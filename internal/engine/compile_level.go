@@ -84,6 +84,7 @@ func (c *compiler) settings(levels []level) ([]any, error) {
 
 func (c *compiler) setting(name string, levels []level) (any, error) {
 	var policies []*corsv3.CorsPolicy
+	specific := true // no level so far says anything
 	for _, l := range levels {
 		msg, err := perFilter(l.filters[name])
 		if err != nil {
@@ -108,21 +109,21 @@ func (c *compiler) setting(name string, levels []level) (any, error) {
 			if !m.GetDisabled() {
 				return nil, fmt.Errorf("a FilterConfig without config that does not disable is not supported")
 			}
-			return disabledFilter(policies, c.runtime)
+			if specific {
+				return disabledFilter{}, nil
+			}
+			// A more specific level has put the filter on again; what less
+			// specific ones say counts.
 		default:
 			return nil, fmt.Errorf("%T is not supported", m)
 		}
+		specific = specific && msg == nil
 	}
 	return corsSetting(policies, c.runtime)
 }
 
-// disabledFilter ends the search: what less specific levels say does not count.
-func disabledFilter(policies []*corsv3.CorsPolicy, rt runtime) (any, error) {
-	if len(policies) == 0 {
-		return &faultPolicy{}, nil // reads as "nothing" for every filter
-	}
-	return corsSetting(policies, rt)
-}
+// disabledFilter is the setting of a filter that has nothing to do on a route.
+type disabledFilter struct{}
 
 func corsSetting(policies []*corsv3.CorsPolicy, rt runtime) (any, error) {
 	for _, p := range policies {

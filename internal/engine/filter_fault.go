@@ -16,8 +16,11 @@ var faultBody = []byte("fault filter abort")
 
 func (f *faultFilter) request(s *stream) bool {
 	p := f.base
-	if own, ok := s.setting(f.slot).(*faultPolicy); ok {
+	switch own := s.setting(f.slot).(type) {
+	case *faultPolicy:
 		p = own
+	case disabledFilter:
+		p = nil
 	}
 	if p == nil || p.status == 0 || !p.abort.draw() {
 		return false

@@ -86,11 +86,12 @@ func (s *stream) preparePath() bool {
 	}
 	redirect := m.escapedSlashes == escapedRedirect && !bytes.Equal(s.path, s.req.Target)
 	if m.normalizePath {
-		var ok bool
-		if s.path, ok = normalizePath(&s.arena, s.path); !ok {
+		normal, ok := normalizePath(&s.arena, s.path)
+		if !ok {
 			s.rejectPath()
 			return false
 		}
+		s.path = normal
 	}
 	if m.mergeSlashes {
 		s.path = mergeSlashes(&s.arena, s.path)
