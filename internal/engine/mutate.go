@@ -126,7 +126,9 @@ func (c *mutation) write(s *stream, h *header.List, v []byte) {
 		return
 	}
 	b := append(s.arena.Start(), h.Fields[i].Value...)
-	b = append(b, ',')
+	if len(b) > 0 && len(v) > 0 {
+		b = append(b, ',')
+	}
 	h.Fields[i].Value = s.arena.Done(append(b, v...))
 }
 
