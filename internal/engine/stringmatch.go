@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -14,6 +15,8 @@ type stringMatch struct {
 	kind    matchKind
 	pattern []byte
 	fold    bool
+	suffix  []byte // of matchBetween
+	least   int    // bytes between its two ends
 	re      *regexp.Regexp
 }
 
@@ -25,6 +28,9 @@ const (
 	matchSuffix
 	matchContains
 	matchRegex
+	// matchBetween is a regex of the shape LITERAL.*LITERAL or LITERAL.+LITERAL,
+	// which is what most origin patterns are.
+	matchBetween
 )
 
 // compileString follows StringMatcher (type/matcher/v3/string.proto) and its
@@ -47,6 +53,9 @@ func compileString(m *matcherv3.StringMatcher) (stringMatch, error) {
 		}
 		re, err := compileRegex(p.SafeRegex)
 		s.kind, s.re = matchRegex, re
+		if err == nil {
+			s.recognise(p.SafeRegex.GetRegex())
+		}
 		return s, err
 	default:
 		return s, fmt.Errorf("string match of type %T is not supported", p)
@@ -72,8 +81,29 @@ func compileRegex(m *matcherv3.RegexMatcher) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + m.GetRegex() + `)\z`)
 }
 
+// recognise turns a regex into matchBetween if it has that shape.
+func (s *stringMatch) recognise(text string) {
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) != 3 {
+		return
+	}
+	first, middle, last := re.Sub[0], re.Sub[1], re.Sub[2]
+	literal := func(r *syntax.Regexp) bool { return r.Op == syntax.OpLiteral && r.Flags&syntax.FoldCase == 0 }
+	if !literal(first) || !literal(last) || middle.Op != syntax.OpStar && middle.Op != syntax.OpPlus || middle.Sub[0].Op != syntax.OpAnyCharNotNL {
+		return
+	}
+	if middle.Op == syntax.OpPlus {
+		s.least = 1
+	}
+	s.kind, s.pattern, s.suffix = matchBetween, []byte(string(first.Rune)), []byte(string(last.Rune))
+}
+
 func (s *stringMatch) match(b []byte) bool {
 	switch s.kind {
+	case matchBetween:
+		between := len(b) - len(s.pattern) - len(s.suffix)
+		return between >= s.least && bytes.HasPrefix(b, s.pattern) && bytes.HasSuffix(b, s.suffix) &&
+			bytes.IndexByte(b[len(s.pattern):len(s.pattern)+between], '\n') < 0
 	case matchRegex:
 		return s.re.Match(b)
 	case matchExact:

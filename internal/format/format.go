@@ -22,7 +22,7 @@ type part struct {
 	name     string // of a header
 	fallback string // the header to read where name is missing
 	limit    int    // bytes; -1: none
-	layout   []timeField
+	clock    *clock // of START_TIME
 }
 
 type kind uint8
@@ -154,7 +154,7 @@ func operator(name, argument string, has bool) (part, error) {
 		return pathOperator(argument)
 	case "START_TIME":
 		layout, err := parseLayout(argument)
-		return part{kind: kindStartTime, layout: layout}, err
+		return part{kind: kindStartTime, clock: newClock(layout)}, err
 	case "ENVIRONMENT":
 		if argument == "" {
 			return part{}, fmt.Errorf("%%ENVIRONMENT without a name")
@@ -253,7 +253,7 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 	case kindValue:
 		return s.AppendValue(dst, p.value)
 	case kindStartTime:
-		return appendTime(dst, s.StartTime(), p.layout), true
+		return p.clock.append(dst, s.StartTime()), true
 	case kindDash:
 		return append(dst, '-'), true
 	case kindAbsent:

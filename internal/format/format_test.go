@@ -15,7 +15,7 @@ type request struct {
 	values    map[Value]string
 }
 
-func (r request) RequestHeader(n string) ([]byte, bool) { v, ok := r.req[n]; return []byte(v), ok }
+func (r request) RequestHeader(n string) ([]byte, bool)  { v, ok := r.req[n]; return []byte(v), ok }
 func (r request) ResponseHeader(n string) ([]byte, bool) { v, ok := r.resp[n]; return []byte(v), ok }
 
 func (r request) StartTime() time.Time {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -83,12 +84,44 @@ func conversion(text string) ([]timeField, int, error) {
 	return []timeField{{literal: "%" + text[:1]}}, 1, nil
 }
 
+// clock renders times by a layout. What comes before the first fraction is the
+// same for a whole second and is kept.
+type clock struct {
+	fields []timeField
+	coarse int // fields[:coarse] change once a second
+	last   atomic.Pointer[second]
+}
+
+// second is the text of a layout's coarse part.
+type second struct {
+	unix int64
+	text []byte
+}
+
+func newClock(fields []timeField) *clock {
+	c := &clock{fields: fields}
+	for c.coarse < len(fields) && fields[c.coarse].digits == 0 {
+		c.coarse++
+	}
+	return c
+}
+
+func (c *clock) append(dst []byte, t time.Time) []byte {
+	s := c.last.Load()
+	if unix := t.Unix(); s == nil || s.unix != unix {
+		s = &second{unix, appendTime(nil, t, c.fields[:c.coarse])}
+		c.last.Store(s)
+	}
+	dst = append(dst, s.text...)
+	return appendTime(dst, t, c.fields[c.coarse:])
+}
+
 var point = []byte(".")
 
-func appendTime(dst []byte, t time.Time, layout []timeField) []byte {
+func appendTime(dst []byte, t time.Time, fields []timeField) []byte {
 	t = t.UTC()
-	for i := range layout {
-		f := &layout[i]
+	for i := range fields {
+		f := &fields[i]
 		switch {
 		case f.literal != "":
 			dst = append(dst, f.literal...)
