@@ -44,8 +44,7 @@ type Engine struct {
 	opts    Options
 	log     *slog.Logger
 	dial    upstream.Dial
-	buffers smallPool
-	large   largePool
+	buffers bufferPool
 	streams streamPool
 	logs    *logFiles
 	clock   atomic.Pointer[dateText]

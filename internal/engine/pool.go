@@ -17,35 +17,30 @@ const (
 	largeBuffer = 80 << 10
 )
 
-// smallPool and largePool hold buffers of one size; others are left to the
-// collector. They hold arrays, for putting a slice into a pool allocates.
-type smallPool struct{ pool sync.Pool }
+// bufferPool holds buffers of the two sizes; others are left to the collector. It
+// holds arrays, for putting a slice into a pool allocates.
+type bufferPool struct{ small, large sync.Pool }
 
-func (p *smallPool) get() []byte {
-	if b, ok := p.pool.Get().(*[smallBuffer]byte); ok {
+func (p *bufferPool) get() []byte {
+	if b, ok := p.small.Get().(*[smallBuffer]byte); ok {
 		return b[:]
 	}
 	return make([]byte, smallBuffer)
 }
 
-func (p *smallPool) put(b []byte) {
-	if cap(b) == smallBuffer {
-		p.pool.Put((*[smallBuffer]byte)(b[:smallBuffer]))
-	}
-}
-
-type largePool struct{ pool sync.Pool }
-
-func (p *largePool) get() []byte {
-	if b, ok := p.pool.Get().(*[largeBuffer]byte); ok {
+func (p *bufferPool) getLarge() []byte {
+	if b, ok := p.large.Get().(*[largeBuffer]byte); ok {
 		return b[:]
 	}
 	return make([]byte, largeBuffer)
 }
 
-func (p *largePool) put(b []byte) {
-	if cap(b) == largeBuffer {
-		p.pool.Put((*[largeBuffer]byte)(b[:largeBuffer]))
+func (p *bufferPool) put(b []byte) {
+	switch cap(b) {
+	case smallBuffer:
+		p.small.Put((*[smallBuffer]byte)(b[:smallBuffer]))
+	case largeBuffer:
+		p.large.Put((*[largeBuffer]byte)(b[:largeBuffer]))
 	}
 }
 

@@ -261,7 +261,7 @@ func (x *exchange) readBody(want int64) error {
 	}
 	if want > int64(len(x.buf)) && len(x.buf) < largeBuffer && x.w == 0 {
 		x.s.conn.engine.buffers.put(x.buf)
-		x.buf = x.s.conn.engine.large.get()
+		x.buf = x.s.conn.engine.buffers.getLarge()
 	}
 	if x.idle() > 0 && x.r == 0 {
 		at, length, _ := x.deadline(time.Now())
