@@ -89,11 +89,6 @@ func decodePair(data []byte) (*pair, error) {
 	return &p, nil
 }
 
-func statErr(path string) error {
-	_, err := os.Lstat(path)
-	return err
-}
-
 // createFile makes a file that was not there, whole or not at all. The error
 // is fs.ErrExist where another process was faster.
 func createFile(path string, data []byte, mode fs.FileMode) error {

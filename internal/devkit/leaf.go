@@ -80,11 +80,12 @@ func (c *CA) storedLeaf(id string, names []string) (*pair, error) {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return nil, err
 	}
+	missing := err != nil
 	data, err := c.sign(names)
 	if err != nil {
 		return nil, err
 	}
-	if errors.Is(statErr(path), os.ErrNotExist) {
+	if missing {
 		// Of several processes that start together one wins, and the others
 		// read what it wrote.
 		err = createFile(path, data, ModePrivate)
