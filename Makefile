@@ -34,7 +34,7 @@ bin/crossgate: $(SOURCES)
 
 check: compile vet staticcheck gofumpt unit ## what every commit passes: build, lint, layers, unit tests (under 3 minutes)
 
-test: ## everything the CI runs; the last line is the sum of all tests
+test: .tools/envoy/VERSION ## everything the CI runs; the last line is the sum of all tests
 	@rm -f $(RECORD)
 	@STAGE_RECORD=$(RECORD) $(MAKE) --no-print-directory -k check race suites bench-quick; status=$$?; \
 	  STAGE_RECORD=$(RECORD) $(STAGE) -report && exit $$status

@@ -134,32 +134,6 @@ func TestLoadLinks(t *testing.T) {
 	}
 }
 
-func TestLoadUnreadable(t *testing.T) {
-	dir := tree(t, map[string]string{"a.yaml": service("a"), "b.yaml": service("b"), "d/c.yaml": service("c")})
-	s := newScanner([]string{dir}, nil, resource.ParseOptions{})
-	first, _ := s.scan()
-	if names(first) != "a b c" {
-		t.Fatal(names(first))
-	}
-	must(t, os.Chmod(filepath.Join(dir, "b.yaml"), 0))
-	must(t, os.Chmod(filepath.Join(dir, "d"), 0))
-	t.Cleanup(func() { must(t, os.Chmod(filepath.Join(dir, "d"), 0o755)) })
-	if _, err := os.ReadFile(filepath.Join(dir, "b.yaml")); err == nil {
-		t.Skip("this user may read everything")
-	}
-	second, _ := s.scan()
-	if got, want := names(second), "a !b.yaml !c.yaml"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if l := second.Diagnostics(); len(l) != 2 || l[0].Code != CodeUnreadable || l[1].Code != CodeUnreadable {
-		t.Errorf("%v", l)
-	}
-	third, _ := s.scan()
-	if !same(second, third) {
-		t.Error("nothing changed, but the updates differ")
-	}
-}
-
 // TestUnchangedFilesAreShared: only what changed is parsed again.
 func TestUnchangedFilesAreShared(t *testing.T) {
 	dir := tree(t, map[string]string{"a.yaml": service("a"), "b.yaml": service("b")})
