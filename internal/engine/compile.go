@@ -66,7 +66,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, dial upstream.Dial, c *compile
 	for _, l := range s.Listeners {
 		lp, err := c.compileListener(l)
 		if err != nil {
-			c.report("listener/"+l.GetName(), "listener "+l.GetName(), err)
+			c.report(xds.ListenerKey(l.GetName()), "listener "+l.GetName(), err)
 			continue
 		}
 		c.prog.listeners = append(c.prog.listeners, lp)
@@ -105,8 +105,14 @@ func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
 	usable := c.snap.Clusters[:0:0]
 	for _, cl := range c.snap.Clusters {
 		if err := checkCluster(cl); err != nil {
-			c.report("cluster/"+cl.GetName(), "cluster "+cl.GetName(), err)
+			c.report(xds.ClusterKey(cl.GetName()), "cluster "+cl.GetName(), err)
 			continue
+		}
+		if cl.GetOutlierDetection() != nil {
+			c.diags = append(c.diags, diag.Diagnostic{
+				Pos: c.snap.Origins[xds.ClusterKey(cl.GetName())], Severity: diag.Warning, Code: "CG0302", Object: "cluster " + cl.GetName(),
+				Message: "outlier_detection is not carried out yet: no endpoint is ejected",
+			})
 		}
 		usable = append(usable, cl)
 	}
@@ -154,7 +160,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 		fc, err := c.compileChain(chain, l.GetTrafficDirection())
 		if err != nil {
 			failed = prefixed(fmt.Sprintf("filter_chains[%d]", i), err)
-			c.report("listener/"+l.GetName(), "listener "+l.GetName(), failed)
+			c.report(xds.ListenerKey(l.GetName()), "listener "+l.GetName(), failed)
 			continue
 		}
 		lp.chains = append(lp.chains, fc)

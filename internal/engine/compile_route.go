@@ -70,7 +70,7 @@ func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, er
 			}
 		}
 		if err != nil {
-			c.report("vhost/"+rc.GetName()+"/"+vh.GetName(), object, err)
+			c.report(xds.VirtualHostKey(rc.GetName(), vh.GetName()), object, err)
 		}
 	}
 	return t, nil

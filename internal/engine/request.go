@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"net/netip"
+
+	"github.com/crossgate/crossgate/internal/header"
 )
 
 // Names that the manager reads and writes.
@@ -141,21 +143,21 @@ func (s *stream) prepareHeaders() {
 		h.Set(hExternalAddress, external)
 	}
 	s.prepareRequestID()
-	if via := s.manager.via; via != nil {
-		s.appendVia()
+	if s.manager.via != nil {
+		s.appendTo(h, hVia, ", ", s.manager.via)
 	}
 }
 
-func (s *stream) appendVia() {
-	h := &s.req.Headers
-	old, ok := h.Get("via")
-	if !ok {
-		h.Add(hVia, s.manager.via)
+// appendTo appends a value to the list that a header is, or adds the header.
+func (s *stream) appendTo(h *header.List, name []byte, separator string, value []byte) {
+	i := h.Index(string(name))
+	if i < 0 {
+		h.Add(name, value)
 		return
 	}
-	b := append(s.arena.Start(), old...)
-	b = append(b, ", "...)
-	h.Set(hVia, s.arena.Done(append(b, s.manager.via...)))
+	b := append(s.arena.Start(), h.Fields[i].Value...)
+	b = append(b, separator...)
+	h.Fields[i].Value = s.arena.Done(append(b, value...))
 }
 
 // dropHopByHop removes what concerns only the connection to the client (RFC 9110
@@ -269,7 +271,7 @@ func (s *stream) forwardedFor() []byte {
 		return s.conn.remoteIP
 	}
 	external := s.conn.remoteIP
-	list, has := s.req.Headers.Get("x-forwarded-for")
+	list, _ := s.req.Headers.Get("x-forwarded-for")
 	if m.trustedHops > 0 {
 		if ip := nthFromRight(list, m.trustedHops); ip != nil {
 			external = ip
@@ -278,14 +280,7 @@ func (s *stream) forwardedFor() []byte {
 	if m.skipXFFAppend {
 		return external
 	}
-	own := s.conn.forwardIP
-	if !has {
-		s.req.Headers.Add(hForwardedFor, own)
-		return external
-	}
-	b := append(s.arena.Start(), list...)
-	b = append(b, ',')
-	s.req.Headers.Set(hForwardedFor, s.arena.Done(append(b, own...)))
+	s.appendTo(&s.req.Headers, hForwardedFor, ",", s.conn.forwardIP)
 	return external
 }
 

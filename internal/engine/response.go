@@ -36,7 +36,7 @@ func (s *stream) finalize() {
 		h.Remove("x-envoy-decorator-operation") // meant for the proxy
 	}
 	if m.via != nil {
-		s.appendResponseVia()
+		s.appendTo(h, hVia, ", ", m.via)
 	}
 	if !h.Has("date") {
 		h.Add(hDate, s.conn.engine.date(s.end))
@@ -56,18 +56,6 @@ func (s *stream) finalize() {
 	case s.req.Minor == 0:
 		h.Add(hConnection, vKeepAlive)
 	}
-}
-
-func (s *stream) appendResponseVia() {
-	h := &s.resp.Headers
-	old, ok := h.Get("via")
-	if !ok {
-		h.Add(hVia, s.manager.via)
-		return
-	}
-	b := append(s.arena.Start(), old...)
-	b = append(b, ", "...)
-	h.Set(hVia, s.arena.Done(append(b, s.manager.via...)))
 }
 
 // finish writes a local reply.

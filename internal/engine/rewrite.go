@@ -124,14 +124,7 @@ func (s *stream) rewriteHost(h *header.List) {
 	}
 	h.Set(hOriginalHost, s.authority)
 	if r.forwarded {
-		old, ok := h.Get("x-forwarded-host")
-		if ok {
-			b := append(s.arena.Start(), old...)
-			b = append(b, ',')
-			h.Set(hForwardedHost, s.arena.Done(append(b, s.authority...)))
-		} else {
-			h.Add(hForwardedHost, s.authority)
-		}
+		s.appendTo(h, hForwardedHost, ",", s.authority)
 	}
 	s.authority = host
 }
