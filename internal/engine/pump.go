@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// pump is the goroutine that carries the rest of a request's body upstream while
+// the answer is already awaited.
+type pump struct {
+	running bool
+	done    sync.WaitGroup
+	stopped atomic.Bool
+	last    atomic.Bool // all has been read; the last write is under way
+	failed  atomic.Bool // the client failed: clientError is set
+}
+
+// startPump sends the rest of the request's body from a goroutine of its own: the
+// service may answer before it has read everything.
+func (x *exchange) startPump() {
+	x.pump.running = true
+	x.pump.stopped.Store(false)
+	x.pump.last.Store(false)
+	x.pump.failed.Store(false)
+	s := x.s
+	s.conn.setReadTimeout(time.Now(), 0)
+	conn := x.conn
+	x.pump.done.Go(func() { x.runPump(conn) })
+}
+
+func (x *exchange) runPump(conn *upstream.Conn) {
+	s := x.s
+	body := &s.conn.body
+	out := s.conn.engine.buffers.get()
+	defer s.conn.engine.buffers.put(out)
+	for !body.ended() {
+		data, err := body.buffered()
+		if err == nil && data == nil && !body.ended() {
+			if err = body.fill(); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			if !x.pump.stopped.Load() {
+				x.clientError = err
+				x.pump.failed.Store(true)
+				conn.Interrupt()
+			}
+			return
+		}
+		x.remember(data)
+		x.pump.last.Store(body.ended())
+		if !x.forward(conn, out, data) {
+			return
+		}
+	}
+	x.pump.last.Store(true)
+	if s.req.Framing == http1.Chunked {
+		if _, err := conn.Write(http1.AppendLastChunk(out[:0], nil)); err != nil {
+			return
+		}
+	}
+	now := time.Now()
+	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
+	at, _, _ := x.deadline(now)
+	conn.LimitReads(at)
+}
+
+// forward writes a run of the body upstream. A write that fails is no failure of
+// the request: the answer, or its absence, tells.
+func (x *exchange) forward(conn *upstream.Conn, out, data []byte) bool {
+	if x.s.req.Framing != http1.Chunked {
+		_, err := conn.Write(data)
+		return err == nil
+	}
+	for len(data) > 0 {
+		n := min(len(data), len(out)-32)
+		if _, err := conn.Write(appendBody(out[:0], data[:n], http1.Chunked)); err != nil {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
+}
+
+// stopPump ends the pump. What it has read is in the replay buffer.
+func (x *exchange) stopPump() {
+	if !x.pump.running {
+		return
+	}
+	x.pump.running = false
+	x.pump.stopped.Store(true)
+	c := x.s.conn
+	_ = c.nc.SetReadDeadline(pastTime)
+	if x.conn != nil {
+		x.conn.Interrupt()
+	}
+	x.pump.done.Wait()
+	_ = c.nc.SetReadDeadline(time.Time{})
+	c.readAt = time.Time{}
+}
+
+// joinPump waits for a pump that has nothing left but its last write. It reports
+// whether the whole request has been sent.
+func (x *exchange) joinPump() bool {
+	if !x.pump.running {
+		return true
+	}
+	if !x.pump.last.Load() {
+		return false
+	}
+	_ = x.conn.SetWriteDeadline(time.Now().Add(lastWriteTime))
+	x.pump.done.Wait()
+	x.pump.running = false
+	x.conn.ClearTimeout()
+	return true
+}
+
+// lastWriteTime bounds the wait for a service that has answered and does not
+// read the end of the request.
+const lastWriteTime = time.Second
+
+// pastTime makes a deadline that has passed.
+var pastTime = time.Unix(1, 0)
