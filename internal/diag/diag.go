@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Pos is a place in an input. Line and Col count from 1; Col counts bytes. A
@@ -86,11 +87,26 @@ func (d Diagnostic) String() string {
 	if d.Path != "" {
 		b.WriteString(d.Path + ": ")
 	}
-	b.WriteString(d.Message)
+	b.WriteString(cut(d.Message))
 	if d.Code != "" {
 		b.WriteString(" [" + d.Code + "]")
 	}
 	return b.String()
+}
+
+// maxMessage bounds what is printed of a message, in bytes: messages quote values,
+// and a value may be as large as its file.
+const maxMessage = 500
+
+func cut(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	end := maxMessage
+	for end > 0 && !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return message[:end] + fmt.Sprintf("… (%d bytes)", len(message))
 }
 
 // List is a set of diagnostics; the order means nothing until Sort.

@@ -1,8 +1,10 @@
 package diag
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,5 +156,16 @@ func TestSortAndCounts(t *testing.T) {
 	}
 	if !l.HasErrors() || l.Count(Error) != 4 || (List{{Severity: Warning}}).HasErrors() {
 		t.Error("wrong counts")
+	}
+}
+
+func TestLongMessagesAreCut(t *testing.T) {
+	d := Diagnostic{Pos: Pos{File: "a.yaml", Line: 1, Col: 2}, Message: strings.Repeat("é", 1<<20)}
+	if got := d.String(); len(got) > 600 || !strings.HasSuffix(got, "… (2097152 bytes)") || !utf8.ValidString(got) {
+		t.Errorf("%d bytes, end %q", len(got), got[len(got)-30:])
+	}
+	var b bytes.Buffer
+	if err := WriteJSON(&b, List{d}); err != nil || b.Len() > 1000 {
+		t.Errorf("JSON of %d bytes, %v", b.Len(), err)
 	}
 }

@@ -24,6 +24,9 @@ func WriteJSON(w io.Writer, l List) error {
 		l = List{}
 	}
 	l.Sort()
+	for i := range l {
+		l[i].Message = cut(l[i].Message)
+	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

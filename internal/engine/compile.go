@@ -149,7 +149,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 	if sa == nil || sa.GetProtocol() != corev3.SocketAddress_TCP {
 		return nil, errors.New("address: only TCP sockets are supported")
 	}
-	lp := &listenerProgram{name: l.GetName(), host: sa.GetAddress(), port: sa.GetPortValue(), prog: c.prog}
+	lp := &listenerProgram{name: l.GetName(), pos: c.snap.Origins[xds.ListenerKey(l.GetName())], host: sa.GetAddress(), port: sa.GetPortValue(), prog: c.prog}
 	for i, f := range l.GetListenerFilters() {
 		if f.GetName() != "envoy.filters.listener.tls_inspector" {
 			return nil, fmt.Errorf("listener_filters[%d]: filter %q is not supported", i, f.GetName())

@@ -130,7 +130,7 @@ func (e *Engine) serve(prog *Program) diag.List {
 		nl, err := e.opts.Listen(context.Background(), "tcp", address)
 		if err != nil {
 			diags = append(diags, diag.Diagnostic{
-				Severity: diag.Error, Code: "CG0301",
+				Pos: lp.pos, Severity: diag.Error, Code: "CG0301", Object: "listener " + lp.name,
 				Message: fmt.Sprintf("listener %s: %v", lp.name, err),
 			})
 			continue

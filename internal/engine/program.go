@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
@@ -22,6 +23,7 @@ func (p *Program) Version() string { return p.version }
 // listenerProgram is one listener: an address and the filter chains behind it.
 type listenerProgram struct {
 	name   string
+	pos    diag.Pos // where the input asks for it
 	host   string
 	port   uint32
 	prog   *Program

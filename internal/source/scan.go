@@ -114,7 +114,9 @@ func (p *scan) dir(path string) {
 		info, err := os.Stat(name) // follows links
 		switch {
 		case err != nil:
-			if hasExtension(name) && !errors.Is(err, fs.ErrNotExist) {
+			// A file that has just gone is none; a link to nothing is a mistake.
+			gone := errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0
+			if hasExtension(name) && !gone {
 				p.unreadable(name, err)
 			}
 		case info.IsDir():
