@@ -73,6 +73,7 @@ func (b *Builder) Build(u *source.Update) *Result {
 	diags = append(diags, duplicates...)
 
 	found := check.Run(set, check.Options{AllowUnenforced: b.opts.AllowUnenforced})
+	found = append(found, b.unread(u)...)
 	diags = append(diags, found...)
 	set, made := b.addCertificates(set, badKeys(u))
 	diags = append(diags, made...)
@@ -84,6 +85,25 @@ func (b *Builder) Build(u *source.Update) *Result {
 	diags = append(diags, b.opts.Ports.Collisions(snapshot)...)
 	diags.Sort()
 	return &Result{Set: set, Kept: kept, Snapshot: snapshot, Diags: diags, Refused: refused(found)}
+}
+
+// unread finds files of which a part cannot be used and may be protection: to serve
+// without knowing would be to fail open.
+func (b *Builder) unread(u *source.Update) diag.List {
+	severity := diag.Error
+	if b.opts.AllowUnenforced {
+		severity = diag.Warning
+	}
+	var l diag.List
+	for _, f := range u.Files {
+		if f.MayGuard {
+			l = append(l, diag.Diagnostic{
+				Pos: diag.Pos{File: f.Path, Line: 1}, Severity: severity, Code: check.CodeUnenforced,
+				Message: "the file has kinds that keep requests out, and a part of it cannot be used: what it protects is not known",
+			})
+		}
+	}
+	return l
 }
 
 // refused returns the findings that forbid serving.

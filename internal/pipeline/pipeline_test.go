@@ -124,6 +124,25 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
+// TestBuildRefusesWhatItCannotReadOfProtection: a protecting object that does not
+// parse protects nothing, so serving without it would fail open.
+func TestBuildRefusesWhatItCannotReadOfProtection(t *testing.T) {
+	good := virtualService("x", "x.example", "1")
+	for name, broken := range map[string]string{
+		"syntax":   strings.Replace(denyAll, "spec: {}", "spec: {", 1),
+		"no name":  strings.Replace(denyAll, "name: deny-all, ", "", 1),
+		"no input": "",
+	} {
+		res := NewBuilder(testOptions()).Build(input("a.yaml", good, "b.yaml", broken))
+		if got, want := len(res.Refused) > 0, name != "no input"; got != want {
+			t.Errorf("%s: refused %v, want %v", name, res.Refused, want)
+		}
+	}
+	if res := NewBuilder(testOptions()).Build(input("a.yaml", "kind: {")); len(res.Refused) > 0 {
+		t.Errorf("a broken file that names nothing of the kind: %v", res.Refused)
+	}
+}
+
 // fakeCertificates records what it is asked for.
 type fakeCertificates struct {
 	asked [][]string

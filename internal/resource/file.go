@@ -15,7 +15,11 @@ type File struct {
 	// not be told apart into objects: an object that is neither in Resources
 	// nor in Bad may still be meant to be there.
 	Broken bool
-	Diags  diag.List
+	// MayGuard says that something in the file is not usable (Bad, Broken) and
+	// that the file names kinds that keep requests out: what protects may be
+	// among what is missing.
+	MayGuard bool
+	Diags    diag.List
 }
 
 // ParseOptions are the choices of a source.

@@ -19,6 +19,7 @@ func ParseFile(path string, data []byte, o ParseOptions) *File {
 	}
 	if len(data) > maxFileBytes {
 		p.broken(&problem{at: place{1, 1}, code: CodeLimit, message: fmt.Sprintf("the file has %d bytes; at most %d are read", len(data), maxFileBytes)})
+		p.file.MayGuard = namesGuards(data)
 		return p.file
 	}
 	defer func() { p.file.Diags.Sort() }()
@@ -35,7 +36,19 @@ func ParseFile(path string, data []byte, o ParseOptions) *File {
 		}
 		p.document(root)
 	}
+	p.file.MayGuard = (p.file.Broken || len(p.file.Bad) > 0) && namesGuards(data)
 	return p.file
+}
+
+// namesGuards looks for the API groups and the kind that may keep requests out, in
+// a text that may be anything.
+func namesGuards(data []byte) bool {
+	for _, name := range []string{"security.istio.io", "extensions.istio.io", "EnvoyFilter"} {
+		if bytes.Contains(data, []byte(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // parser collects the objects of one file.

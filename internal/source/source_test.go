@@ -119,7 +119,7 @@ func TestLoadFailingStdin(t *testing.T) {
 }
 
 // TestLoadLinks: a mounted ConfigMap loads once, a loop ends, a link that leads
-// nowhere is left out.
+// nowhere is said.
 func TestLoadLinks(t *testing.T) {
 	dir := tree(t, map[string]string{"..2026_1/a.yaml": service("a"), "real/b.yaml": service("b")})
 	for link, target := range map[string]string{
