@@ -25,26 +25,74 @@ func hostSubset(a, b string) bool {
 	return a == b
 }
 
-// intersectHosts returns the hosts that both lists cover, the narrower of each
-// pair, in the order of the first list.
-func intersectHosts(a, b []string) []string {
-	var out []string
-	add := func(h string) {
-		if !slices.Contains(out, h) {
-			out = append(out, h)
+// hostSet is the hosts of a server, indexed: a Gateway may have thousands, and
+// every VirtualService is compared with them.
+type hostSet struct {
+	hosts     []string
+	exact     map[string][]int // where a name stands in hosts
+	wildcards []int
+}
+
+func newHostSet(hosts []string) *hostSet {
+	s := &hostSet{hosts: hosts, exact: make(map[string][]int, len(hosts))}
+	for i, h := range hosts {
+		if isWildcard(h) {
+			s.wildcards = append(s.wildcards, i)
+		} else {
+			s.exact[h] = append(s.exact[h], i)
 		}
 	}
-	for _, x := range a {
-		for _, y := range b {
-			switch {
-			case hostSubset(x, y):
-				add(x)
-			case hostSubset(y, x):
-				add(y)
+	return s
+}
+
+// hit is a host of the set and one of a list that cover each other, by their
+// places, and the narrower of the two.
+type hit struct {
+	set, list int
+	host      string
+}
+
+// intersect returns the hosts that both the set and the list cover, the narrower
+// of each pair, in the order of the set.
+func (s *hostSet) intersect(list []string) []string {
+	var hits []hit
+	for i, y := range list {
+		if isWildcard(y) {
+			hits = s.underWildcard(hits, i, y)
+			continue
+		}
+		for _, x := range s.exact[y] {
+			hits = append(hits, hit{x, i, y})
+		}
+		for _, x := range s.wildcards {
+			if hostSubset(y, s.hosts[x]) {
+				hits = append(hits, hit{x, i, y})
 			}
 		}
 	}
+	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Or(cmp.Compare(a.set, b.set), cmp.Compare(a.list, b.list)) })
+	var out []string
+	seen := make(map[string]bool, len(hits))
+	for _, h := range hits {
+		if !seen[h.host] {
+			seen[h.host] = true
+			out = append(out, h.host)
+		}
+	}
 	return out
+}
+
+// underWildcard adds the pairs of a wildcard of the list.
+func (s *hostSet) underWildcard(hits []hit, i int, y string) []hit {
+	for x, h := range s.hosts {
+		switch {
+		case hostSubset(h, y):
+			hits = append(hits, hit{x, i, h})
+		case hostSubset(y, h):
+			hits = append(hits, hit{x, i, y})
+		}
+	}
+	return hits
 }
 
 // compareHosts orders hosts from specific to general: names before wildcards,

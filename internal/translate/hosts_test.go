@@ -17,8 +17,8 @@ func TestIntersectHosts(t *testing.T) {
 		{[]string{"*.a"}, []string{"*.b"}, nil},
 		{nil, []string{"a"}, nil},
 	} {
-		if diff := cmp.Diff(tt.want, intersectHosts(tt.server, tt.vs)); diff != "" {
-			t.Errorf("intersectHosts(%v, %v): %s", tt.server, tt.vs, diff)
+		if diff := cmp.Diff(tt.want, newHostSet(tt.server).intersect(tt.vs)); diff != "" {
+			t.Errorf("intersect(%v, %v): %s", tt.server, tt.vs, diff)
 		}
 	}
 }

@@ -28,17 +28,22 @@ type hostBuilder struct {
 
 // server adds the hosts that a server offers to VirtualServices.
 func (b *hostBuilder) server(s *server) {
+	offers := map[string]*hostSet{} // by namespace
 	for _, vs := range b.t.virtualServices {
 		if !slices.Contains(vs.gateways, s.name) {
 			continue
 		}
-		offered := hostsForNamespace(s.hosts, vs.Namespace)
-		hosts := intersectHosts(offered, vs.hosts)
+		offered := offers[vs.Namespace]
+		if offered == nil {
+			offered = newHostSet(hostsForNamespace(s.hosts, vs.Namespace))
+			offers[vs.Namespace] = offered
+		}
+		hosts := offered.intersect(vs.hosts)
 		if len(hosts) == 0 {
 			continue
 		}
 		for _, h := range vs.hosts {
-			if len(intersectHosts(offered, []string{h})) > 0 {
+			if len(offered.intersect([]string{h})) > 0 {
 				vs.served[h] = true
 			}
 		}
