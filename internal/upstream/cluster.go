@@ -23,7 +23,7 @@ type Cluster struct {
 	limits   *limits
 	hosts    []*Host
 	policy   clusterv3.Cluster_LbPolicy
-	schedule []uint16
+	schedule []uint32
 	next     atomic.Uint32
 }
 
@@ -105,7 +105,14 @@ const maxSchedule = 4096
 // newSchedule spreads the hosts over one round according to their weights, as
 // evenly as an earliest-deadline-first scheduler does: host i comes weights[i]
 // times. Weights are scaled down where the round would be too long.
-func newSchedule(weights []uint32) []uint16 {
+func newSchedule(weights []uint32) []uint32 {
+	if equal(weights) {
+		round := make([]uint32, len(weights))
+		for i := range round {
+			round[i] = uint32(i)
+		}
+		return round
+	}
 	var sum uint64
 	for _, w := range weights {
 		sum += uint64(max(w, 1))
@@ -119,14 +126,11 @@ func newSchedule(weights []uint32) []uint16 {
 		}
 		n += int(scaled[i])
 	}
-	if equal(weights) {
-		n = len(weights)
-	}
 	deadline := make([]float64, len(weights))
 	for i := range deadline {
 		deadline[i] = 1 / scaled[i]
 	}
-	round := make([]uint16, 0, n)
+	round := make([]uint32, 0, n)
 	for range n {
 		first := 0
 		for i := range deadline {
@@ -134,7 +138,7 @@ func newSchedule(weights []uint32) []uint16 {
 				first = i
 			}
 		}
-		round = append(round, uint16(first))
+		round = append(round, uint32(first))
 		deadline[first] += 1 / scaled[first]
 	}
 	return round

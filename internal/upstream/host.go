@@ -78,7 +78,10 @@ func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration) (c *Co
 		if h.limits.addConnection() {
 			break
 		}
-		if err := h.limits.wait(ctx, func() bool { return h.hasIdle() }); err != nil {
+		if h.limits.evict() {
+			continue
+		}
+		if err := h.limits.wait(ctx, h.hasIdle); err != nil {
 			return nil, false, err
 		}
 	}
@@ -111,22 +114,30 @@ func (h *Host) hasIdle() bool {
 // takeIdle returns the connection that was used last and is still open.
 func (h *Host) takeIdle() *Conn {
 	for {
-		h.mu.Lock()
-		n := len(h.idle)
-		if n == 0 {
-			h.mu.Unlock()
+		c := h.pop()
+		if c == nil {
 			return nil
 		}
-		c := h.idle[n-1]
-		h.idle[n-1] = nil
-		h.idle = h.idle[:n-1]
-		h.mu.Unlock()
 		if time.Since(c.idleSince) < staleAfter || c.probe.quiet() {
 			c.use()
 			return c
 		}
 		c.Discard()
 	}
+}
+
+// pop takes the connection that was used last, whatever its state.
+func (h *Host) pop() *Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.idle)
+	if n == 0 {
+		return nil
+	}
+	c := h.idle[n-1]
+	h.idle[n-1] = nil
+	h.idle = h.idle[:n-1]
+	return c
 }
 
 // use and unuse count the connections in use, by which hosts are compared.
@@ -185,6 +196,22 @@ type limits struct {
 
 	mu      sync.Mutex
 	waiters []chan struct{}
+	hosts   []*Host
+}
+
+// evict closes an idle connection of any host of the cluster: the limit is on all
+// of them together, and none may keep the others from being reached.
+func (l *limits) evict() bool {
+	l.mu.Lock()
+	hosts := l.hosts
+	l.mu.Unlock()
+	for _, h := range hosts {
+		if c := h.pop(); c != nil {
+			c.Discard()
+			return true
+		}
+	}
+	return false
 }
 
 func (l *limits) addConnection() bool {

@@ -100,6 +100,9 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 		}
 	}
 	out.schedule = newSchedule(weights)
+	out.limits.mu.Lock()
+	out.limits.hosts = out.hosts
+	out.limits.mu.Unlock()
 	return out, nil
 }
 

@@ -105,7 +105,7 @@ func TestRoundRobin(t *testing.T) {
 
 func TestScheduleIsBoundedAndKeepsProportions(t *testing.T) {
 	round := newSchedule([]uint32{1_000_000, 3_000_000})
-	counts := map[uint16]int{}
+	counts := map[uint32]int{}
 	for _, i := range round {
 		counts[i]++
 	}
@@ -247,6 +247,22 @@ func TestWaitingEndsWithItsContext(t *testing.T) {
 	if n := len(h.limits.waiters); n != 0 {
 		t.Errorf("%d waiters are left", n)
 	}
+}
+
+// TestIdleConnectionsOfOneHostDoNotStarveAnother: the limit is the cluster's.
+func TestIdleConnectionsOfOneHostDoNotStarveAnother(t *testing.T) {
+	p := &pipes{}
+	c := set(t, nil, &clusterv3.Cluster{Name: "c", CircuitBreakers: limited(1, 1), LoadAssignment: load(endpoint{port: 1}, endpoint{port: 2})}, p.dial).Cluster("c")
+	a, err := acquire(t, c.Hosts()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Release(time.Now())
+	b, err := acquire(t, c.Hosts()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Discard()
 }
 
 // TestNoWakeUpIsLost: many requests share few connections, which they release or
