@@ -45,7 +45,7 @@ var runs = map[protoreflect.FullName]string{
 		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy | priority max_grpc_timeout",
 	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
-		" response_headers_to_remove typed_per_filter_config host_rewrite_literal | metadata",
+		" response_headers_to_remove typed_per_filter_config host_rewrite_literal",
 	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts",
 	"envoy.config.route.v3.RedirectAction": "https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite" +
 		" response_code strip_query",

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+// selfSigned makes a certificate and its key, in PEM, indented for YAML.
+func selfSigned(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := func(kind string, b []byte) string {
+		text := string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+		return `"` + strings.ReplaceAll(text, "\n", `\n`) + `"`
+	}
+	return quote("CERTIFICATE", der), quote("PRIVATE KEY", pkcs8)
+}
+
+// secure is a listener with a filter chain for each server name; the answer's
+// header x-chain tells which one it was.
+func secure(t *testing.T, names ...string) string {
+	chains := ""
+	for _, name := range names {
+		cert, key := selfSigned(t, name)
+		match := ""
+		if name != "" {
+			match = `filter_chain_match: {server_names: ["` + name + `"]}, `
+		}
+		chains += `
+    - {` + match + `transport_socket: {name: envoy.transport_sockets.tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext,
+        common_tls_context: {alpn_protocols: [h2, http/1.1], tls_certificates: [{certificate_chain: {inline_string: ` + cert + `}, private_key: {inline_string: ` + key + `}}]}}},
+       filters: [{name: hcm, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: s,
+        http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}],
+        route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200},
+          response_headers_to_add: [{header: {key: x-chain, value: "` + name + `."}}]}]}]}}}]}`
+	}
+	return `
+static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:` + chains
+}
+
+func (b *bench) handshake(name string) (*rawhttp.Conn, *tls.Conn, error) {
+	c, err := tls.Dial("tcp", b.addr(), &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return rawhttp.NewConn(c, 5*time.Second), c, nil
+}
+
+func TestServerNamesChooseTheChain(t *testing.T) {
+	b := start(t, secure(t, "a.test", "*.wild.test", "*.deep.wild.test"))
+	for name, want := range map[string]string{"a.test": "a.test.", "A.TEST": "a.test.", "x.wild.test": "*.wild.test.", "x.deep.wild.test": "*.deep.wild.test."} {
+		c, raw, err := b.handshake(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := raw.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+			t.Errorf("%s: protocol %q", name, got)
+		}
+		r := c.Do(get("/", ""), "GET")
+		if got, _ := r.Fields.Get("x-chain"); got != want {
+			t.Errorf("%s: chain %q, want %q", name, got, want)
+		}
+	}
+	for _, name := range []string{"other.test", "wild.test"} {
+		if _, _, err := b.handshake(name); err == nil {
+			t.Errorf("%s: a handshake without a chain", name)
+		}
+	}
+}
+
+func TestNewCertificatesAreForNewConnections(t *testing.T) {
+	b := start(t, secure(t, ""))
+	old, raw, err := b.handshake("a.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := raw.ConnectionState().PeerCertificates[0].SerialNumber
+	b.publish(secure(t, ""))
+	if r := old.Do(get("/", ""), "GET"); r.Status != 200 {
+		t.Errorf("the old connection: %+v", r)
+	}
+	_, raw, err = b.handshake("a.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw.ConnectionState().PeerCertificates[0].SerialNumber.Cmp(first) == 0 {
+		t.Error("a new connection got the old certificate")
+	}
+}
