@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -179,6 +180,9 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 	return lp, nil
 }
 
+// defaultHandshakeTimeout is istiod's; Envoy itself would wait for ever.
+const defaultHandshakeTimeout = 15 * time.Second
+
 func (c *compiler) compileChain(chain *listenerv3.FilterChain, direction corev3.TrafficDirection) (*filterChain, error) {
 	if err := unsupported(chain); err != nil {
 		return nil, err
@@ -188,7 +192,10 @@ func (c *compiler) compileChain(chain *listenerv3.FilterChain, direction corev3.
 		return nil, err
 	}
 	fc := &filterChain{serverNames: lowerAll(chain.GetFilterChainMatch().GetServerNames())}
-	fc.tlsTimeout = chain.GetTransportSocketConnectTimeout().AsDuration()
+	fc.tlsTimeout = defaultHandshakeTimeout
+	if d := chain.GetTransportSocketConnectTimeout(); d != nil {
+		fc.tlsTimeout = d.AsDuration()
+	}
 	if ts := chain.GetTransportSocket(); ts != nil {
 		if fc.tls, err = c.compileTLS(ts); err != nil {
 			return nil, prefixed("transport_socket", err)

@@ -242,7 +242,7 @@ func (c *conn) exchange(s *stream) bool {
 		s.finish()
 	}
 	s.log()
-	if s.closing && !s.upgraded {
+	if !c.body.ended() && !s.upgraded {
 		c.linger()
 	}
 	return !s.closing && c.body.ended()
