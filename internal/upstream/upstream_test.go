@@ -222,8 +222,10 @@ func TestLimits(t *testing.T) {
 	} else {
 		second.Discard()
 	}
-	if !c.BeginRequest() || !c.BeginRequest() || c.BeginRequest() {
-		t.Error("max_requests is 2")
+	for i, want := range []bool{true, true, false} {
+		if got := c.BeginRequest(); got != want {
+			t.Errorf("request %d with max_requests 2: %v", i, got)
+		}
 	}
 	if !c.BeginRetry() || c.BeginRetry() {
 		t.Error("max_retries is 1")
