@@ -26,18 +26,15 @@ func (s *stream) routeOnce() {
 	if s.vhost != nil {
 		s.findRoute()
 	}
+	if s.requireTLS() {
+		return
+	}
 	if s.route == nil {
-		if s.requireTLS() {
-			return
-		}
 		s.flags |= flagNoRoute
 		s.localReply(404, "route_not_found", nil)
 		if string(s.req.Method) == "CONNECT" {
 			s.closing = true
 		}
-		return
-	}
-	if s.requireTLS() {
 		return
 	}
 	s.decorate()
