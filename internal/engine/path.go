@@ -10,7 +10,7 @@ import (
 // normalizePath follows RFC 3986 as Envoy's normalize_path does: escapes of
 // unreserved characters are decoded, dot segments resolved, back slashes turned,
 // characters that may not stand in a path escaped. It reports false for a path
-// that cannot be normalized (an escaped NUL). The query is left alone.
+// that cannot be normalized (a NUL, escaped or not). The query is left alone.
 func normalizePath(a *header.Arena, target []byte) ([]byte, bool) {
 	path, query, hasQuery := bytes.Cut(target, []byte("?"))
 	if isNormal(path) {
@@ -20,6 +20,8 @@ func normalizePath(a *header.Arena, target []byte) ([]byte, bool) {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		switch {
+		case c == 0:
+			return nil, false
 		case c == '\\':
 			out = append(out, '/')
 		case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]):
