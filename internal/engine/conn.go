@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -16,21 +15,15 @@ import (
 // conn is one connection of a client. It is served by one goroutine, in plain
 // blocking style; while it waits for a request it holds no buffer.
 type conn struct {
-	engine *Engine
-	lis    *listener
-	lp     *listenerProgram
-	chain  *filterChain
-	id     uint64
+	peer
+
+	lis   *listener
+	lp    *listenerProgram
+	chain *filterChain
 
 	nc   net.Conn // what is read and written: TLS or the socket itself
 	sock net.Conn
-	tls  *tls.ConnectionState
 	wait waiter
-
-	remoteIP  []byte // of the peer
-	forwardIP []byte // what x-forwarded-for says of it
-	remote    []byte // ip:port
-	local     []byte
 
 	in   []byte // head of the request, then a window of its body
 	w    int    // in[:w] is filled

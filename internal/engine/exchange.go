@@ -55,14 +55,14 @@ func (x *exchange) begin(s *stream) {
 	x.s = s
 	x.began = time.Now()
 	x.replayable = true
-	x.buf = s.conn.engine.buffers.get()
+	x.buf = s.peer.engine.buffers.get()
 }
 
 // end gives back what begin took. The connection is closed unless the answer has
 // ended well, in which case release has already taken it.
 func (x *exchange) end() {
 	x.drop()
-	x.s.conn.engine.buffers.put(x.buf)
+	x.s.peer.engine.buffers.put(x.buf)
 	x.buf = nil
 	if cap(x.replay) > maxReplay/4 {
 		x.replay = nil
@@ -144,7 +144,7 @@ func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.C
 	if c := h.Idle(); c != nil {
 		return c, true, nil
 	}
-	ctx := x.s.conn.engine.ctx
+	ctx := x.s.peer.engine.ctx
 	if left, limited := x.timeLeft(); limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
@@ -182,7 +182,7 @@ func (x *exchange) send() (f failure, sent bool) {
 		x.uploaded.CompareAndSwap(0, 1)
 	}
 	x.limit(s.up.began)
-	if s.conn.engine.ctx.Err() != nil {
+	if s.peer.engine.ctx.Err() != nil {
 		return failClosed, false
 	}
 	if n, err := x.conn.Write(x.head); err != nil {

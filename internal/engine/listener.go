@@ -52,7 +52,7 @@ func (l *listener) accept() {
 // begin makes a connection of a socket: it finds the filter chain, with a TLS
 // handshake where the chain wants one, and serves.
 func (l *listener) begin(nc net.Conn) {
-	c := &conn{engine: l.engine, lis: l, sock: nc, nc: nc, id: l.engine.nextID.Add(1)}
+	c := &conn{peer: peer{engine: l.engine, id: l.engine.nextID.Add(1)}, lis: l, sock: nc, nc: nc}
 	c.addresses()
 	if !l.add(c) {
 		_ = nc.Close()

@@ -35,8 +35,8 @@ func (x *exchange) startPump() {
 func (x *exchange) runPump(conn *upstream.Conn) {
 	s := x.s
 	body := &s.conn.body
-	out := s.conn.engine.buffers.get()
-	defer s.conn.engine.buffers.put(out)
+	out := s.peer.engine.buffers.get()
+	defer s.peer.engine.buffers.put(out)
 	for !body.ended() {
 		data, err := body.buffered()
 		if err == nil && data == nil && !body.ended() {

@@ -24,7 +24,7 @@ var (
 func (s *stream) prepare() bool {
 	m := s.manager
 	s.scheme = schemeHTTP
-	if s.conn.tls != nil {
+	if s.peer.tls != nil {
 		s.scheme = schemeHTTPS
 	}
 	s.authority, s.path = s.req.Authority, s.req.Target
@@ -268,9 +268,9 @@ func (s *stream) dropInternal(edge bool) {
 func (s *stream) forwardedFor() []byte {
 	m := s.manager
 	if !m.useRemoteAddress {
-		return s.conn.remoteIP
+		return s.peer.remoteIP
 	}
-	external := s.conn.remoteIP
+	external := s.peer.remoteIP
 	list, _ := s.req.Headers.Get("x-forwarded-for")
 	if m.trustedHops > 0 {
 		if ip := nthFromRight(list, m.trustedHops); ip != nil {
@@ -280,7 +280,7 @@ func (s *stream) forwardedFor() []byte {
 	if m.skipXFFAppend {
 		return external
 	}
-	s.appendTo(&s.req.Headers, hForwardedFor, ",", s.conn.forwardIP)
+	s.appendTo(&s.req.Headers, hForwardedFor, ",", s.peer.forwardIP)
 	return external
 }
 

@@ -39,7 +39,7 @@ func (s *stream) finalize() {
 		s.appendTo(h, hVia, ", ", m.via)
 	}
 	if !h.Has("date") {
-		h.Add(hDate, s.conn.engine.date(s.end))
+		h.Add(hDate, s.peer.engine.date(s.end))
 	}
 	switch {
 	case m.serverHeader == serverOverwrite,
@@ -248,8 +248,8 @@ func (x *exchange) readBody(want int64) error {
 		x.r = 0
 	}
 	if want > int64(len(x.buf)) && len(x.buf) < largeBuffer && x.w == 0 {
-		x.s.conn.engine.buffers.put(x.buf)
-		x.buf = x.s.conn.engine.buffers.getLarge()
+		x.s.peer.engine.buffers.put(x.buf)
+		x.buf = x.s.peer.engine.buffers.getLarge()
 	}
 	if x.idle() > 0 && x.r == 0 {
 		at, length, _ := x.deadline(time.Now())

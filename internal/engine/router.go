@@ -122,7 +122,7 @@ func (s *stream) retry(f failure) bool {
 	if wait > 0 {
 		select {
 		case <-time.After(wait):
-		case <-s.conn.engine.ctx.Done():
+		case <-s.peer.engine.ctx.Done():
 			return false
 		}
 	}
@@ -274,7 +274,7 @@ func (s *stream) clientGone() {
 	if errors.Is(s.up.clientError, errBadBody) {
 		s.flags |= flagDownstreamProtocolError
 		s.beginReply(400, "http1.codec_error")
-		s.body = s.conn.engine.statusText(400)
+		s.body = s.peer.engine.statusText(400)
 		s.resp.Headers.Add(hContentLength, strconv.AppendInt(nil, int64(len(s.body)), 10))
 		s.resp.Headers.Add(hContentType, vTextPlain)
 		return

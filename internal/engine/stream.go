@@ -26,6 +26,7 @@ type stream struct {
 // streamState is the part of a stream that begins as zero.
 type streamState struct {
 	conn    *conn
+	peer    *peer
 	manager *manager
 	prog    *Program
 	vhost   *virtualHost
@@ -65,7 +66,7 @@ type streamState struct {
 
 // begin makes the stream ready for a request that arrived at now.
 func (s *stream) begin(c *conn, now time.Time) {
-	s.streamState = streamState{conn: c, start: now}
+	s.streamState = streamState{conn: c, peer: &c.peer, start: now}
 	s.req.Reset()
 	s.resp.Reset()
 	s.arena.Reset()

@@ -51,7 +51,7 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 	case format.UpstreamRequestAttemptCount:
 		return strconv.AppendInt(dst, int64(s.attempts), 10), true
 	case format.ConnectionID:
-		return strconv.AppendUint(dst, s.conn.id, 10), true
+		return strconv.AppendUint(dst, s.peer.id, 10), true
 	case format.Duration, format.RequestDuration, format.ResponseDuration:
 		return s.appendDuration(dst, v)
 	}
@@ -130,39 +130,39 @@ var hostname = sync.OnceValue(func() []byte {
 })
 
 // text returns what there is to say of the connection.
-func (c *conn) text(v format.Value) []byte {
+func (p *peer) text(v format.Value) []byte {
 	switch v {
 	case format.DownstreamRemoteAddress, format.DownstreamDirectRemoteAddress:
-		return c.remote
+		return p.remote
 	case format.DownstreamRemoteAddressWithoutPort, format.DownstreamDirectRemoteAddressWithoutPort:
-		return c.remoteIP
+		return p.remoteIP
 	case format.DownstreamRemotePort:
-		return portOf(c.remote)
+		return portOf(p.remote)
 	case format.DownstreamLocalAddress:
-		return c.local
+		return p.local
 	case format.DownstreamLocalAddressWithoutPort:
-		host, _, err := net.SplitHostPort(string(c.local))
+		host, _, err := net.SplitHostPort(string(p.local))
 		if err == nil {
 			return []byte(host)
 		}
 	case format.DownstreamLocalPort:
-		return portOf(c.local)
+		return portOf(p.local)
 	}
-	if c.tls == nil {
+	if p.tls == nil {
 		return nil
 	}
 	switch v {
 	case format.RequestedServerName:
-		return []byte(c.tls.ServerName)
+		return []byte(p.tls.ServerName)
 	case format.DownstreamTLSVersion:
-		switch c.tls.Version {
+		switch p.tls.Version {
 		case tls.VersionTLS12:
 			return []byte("TLSv1.2")
 		case tls.VersionTLS13:
 			return []byte("TLSv1.3")
 		}
 	case format.DownstreamTLSCipher:
-		return []byte(tls.CipherSuiteName(c.tls.CipherSuite))
+		return []byte(tls.CipherSuiteName(p.tls.CipherSuite))
 	}
 	return nil
 }
