@@ -253,7 +253,7 @@ func (x *exchange) readHead() failure {
 				return noFailure
 			}
 			if s.resp.Status == 100 && s.manager.proxy100 && s.req.Expect100 {
-				if _, err := s.conn.nc.Write(text100); err != nil {
+				if err := s.conn.write(text100, nil); err != nil {
 					x.clientError = err
 					return failClient
 				}

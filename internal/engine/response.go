@@ -81,7 +81,7 @@ func (s *stream) finish() {
 		s.out = append(s.out, s.body...)
 		s.sent = int64(len(s.body))
 	}
-	if _, err := s.conn.nc.Write(s.out); err != nil {
+	if err := s.conn.write(s.out, nil); err != nil {
 		s.lostClient()
 	}
 }
@@ -119,7 +119,7 @@ func (s *stream) relay() {
 	var err error
 	switch s.resp.Framing {
 	case http1.NoBody:
-		_, err = s.conn.nc.Write(s.out)
+		err = s.conn.write(s.out, nil)
 		if err != nil {
 			err = clientError{err}
 		}
@@ -221,10 +221,10 @@ func (s *stream) writeFirst(data []byte) error {
 	var err error
 	switch {
 	case len(s.out) == 0:
-		_, err = s.conn.nc.Write(data)
+		err = s.conn.write(data, nil)
 	case len(data) <= copyLimit:
 		s.out = append(s.out, data...)
-		_, err = s.conn.nc.Write(s.out)
+		err = s.conn.write(s.out, nil)
 	default:
 		err = s.conn.write(s.out, data)
 	}
@@ -276,7 +276,7 @@ func (s *stream) relayChunks(framing http1.Framing) error {
 		if err != nil {
 			// What came before the fault in the same read is not passed on,
 			// but the head is.
-			if _, werr := s.conn.nc.Write(s.out[:head]); werr != nil {
+			if werr := s.conn.write(s.out[:head], nil); werr != nil {
 				return clientError{werr}
 			}
 			return err
@@ -285,7 +285,7 @@ func (s *stream) relayChunks(framing http1.Framing) error {
 			s.out = http1.AppendLastChunk(s.out, nil)
 		}
 		if len(s.out) > 0 {
-			if _, err := s.conn.nc.Write(s.out); err != nil {
+			if err := s.conn.write(s.out, nil); err != nil {
 				return clientError{err}
 			}
 			s.out = s.out[:0]
@@ -297,7 +297,7 @@ func (s *stream) relayChunks(framing http1.Framing) error {
 		if s.resp.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
 			if framing == http1.Chunked {
 				s.out = http1.AppendLastChunk(s.out, nil)
-				if _, err := s.conn.nc.Write(s.out); err != nil {
+				if err := s.conn.write(s.out, nil); err != nil {
 					return clientError{err}
 				}
 			}

@@ -99,7 +99,6 @@ func (s *stream) appendDuration(dst []byte, v format.Value) ([]byte, bool) {
 
 // text returns the values that are texts; nothing where there is none.
 func (s *stream) text(v format.Value) []byte {
-	c := s.conn
 	switch v {
 	case format.Protocol:
 		if s.req.Minor == 0 {
@@ -113,7 +112,7 @@ func (s *stream) text(v format.Value) []byte {
 	case format.Hostname:
 		return hostname()
 	}
-	return c.text(v)
+	return s.peer.text(v)
 }
 
 var (
