@@ -88,6 +88,7 @@ machine, or as configuration for Envoy.`,
 		p.proxyCommand(),
 		p.translateCommand(),
 		p.analyzeCommand(),
+		p.proxyConfigCommand(),
 		p.echoCommand(),
 		p.versionCommand(),
 	)

@@ -55,6 +55,7 @@ func (g *gateway) console() console.Options {
 		Started:    g.started,
 		State:      g.state,
 		ConfigDump: g.configDump,
+		Origins:    g.origins,
 		Stats:      func(w io.Writer) error { return g.stats.WritePrometheus(w) },
 	}
 }
@@ -76,6 +77,13 @@ func (g *gateway) configDump(o xds.DumpOptions) ([]byte, error) {
 	}
 	o.Updated, o.Bootstrap = p.at, g.bootstrap
 	return p.snapshot.ConfigDump(o)
+}
+
+func (g *gateway) origins() map[string]diag.Pos {
+	if p := g.current.Load(); p != nil {
+		return p.snapshot.Origins
+	}
+	return nil
 }
 
 // site is one listener of the console.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/devkit"
 	"github.com/crossgate/crossgate/internal/pipeline"
+	"github.com/crossgate/crossgate/internal/resource"
 	"github.com/crossgate/crossgate/internal/source"
 	"github.com/crossgate/crossgate/internal/xds"
 )
@@ -75,17 +76,9 @@ func (p *program) translate(paths []string, f translateFlags) error {
 	if _, err := f.listen.apply(&opts); err != nil {
 		return err
 	}
-	printer, err := newPrinter(p.stderr, outputText, colorAuto)
+	res, err := p.build(paths, opts, f.input.parse())
 	if err != nil {
 		return err
-	}
-	update := source.Load(paths, p.stdin, f.input.parse())
-	res := pipeline.NewBuilder(opts).Build(update)
-	if err := printer.print(res.Diags); err != nil {
-		return err
-	}
-	if len(res.Refused) > 0 {
-		return errNotEnforced
 	}
 	out, err := render(res.Snapshot)
 	if err != nil {
@@ -98,6 +91,23 @@ func (p *program) translate(paths []string, f translateFlags) error {
 		return errNothingToServe
 	}
 	return nil
+}
+
+// build makes the snapshot of the paths and prints what is wrong with them to
+// standard error.
+func (p *program) build(paths []string, opts pipeline.Options, parse resource.ParseOptions) (*pipeline.Result, error) {
+	printer, err := newPrinter(p.stderr, outputText, colorAuto)
+	if err != nil {
+		return nil, err
+	}
+	res := pipeline.NewBuilder(opts).Build(source.Load(paths, p.stdin, parse))
+	if err := printer.print(res.Diags); err != nil {
+		return nil, err
+	}
+	if len(res.Refused) > 0 {
+		return nil, errNotEnforced
+	}
+	return res, nil
 }
 
 func (p *program) writeOutput(file string, out []byte) error {

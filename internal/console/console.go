@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
@@ -30,6 +31,9 @@ type Options struct {
 	State   func() State
 	// ConfigDump renders the running configuration, without private keys.
 	ConfigDump func(xds.DumpOptions) ([]byte, error)
+	// Origins tells where each resource of the running configuration was written,
+	// by the keys of xds.Snapshot.Origins.
+	Origins func() map[string]diag.Pos
 	// Stats writes the metrics in the Prometheus text format.
 	Stats func(io.Writer) error
 }
@@ -46,6 +50,7 @@ func Admin(o Options) http.Handler {
 	c := &console{o}
 	return site([]page{
 		{"/config_dump", "the configuration that is running (?resource=, ?mask=, ?include_eds)", c.configDump},
+		{"/origins", "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", c.origins},
 		{"/ready", "200 LIVE when the gateway takes requests", c.ready},
 		{"/server_info", "version, state and uptime", c.serverInfo},
 		{"/stats/prometheus", "metrics in the Prometheus text format", c.prometheus},
@@ -126,6 +131,22 @@ func (c *console) configDump(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(dump) //nolint:errcheck // the client went away
+}
+
+// origins serves what is not in the dump because it is not in Envoy's.
+func (c *console) origins(w http.ResponseWriter, _ *http.Request) {
+	all := c.o.Origins()
+	places := make(map[string]string, len(all))
+	for key, pos := range all {
+		places[key] = pos.String()
+	}
+	out, err := json.MarshalIndent(places, "", " ")
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(out, '\n')) //nolint:errcheck // the client went away
 }
 
 func (c *console) serverInfo(w http.ResponseWriter, _ *http.Request) {

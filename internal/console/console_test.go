@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
@@ -31,6 +32,9 @@ func testOptions(state State) Options {
 				return nil, errors.New("nonsense not found in config dump")
 			}
 			return json.Marshal(o)
+		},
+		Origins: func() map[string]diag.Pos {
+			return map[string]diag.Pos{"listener/0.0.0.0_80": {File: "gw.yaml", Line: 7, Col: 5}}
 		},
 		Stats: func(w io.Writer) error {
 			_, err := io.WriteString(w, "# TYPE x counter\nx 1\n")
@@ -69,6 +73,7 @@ func TestPages(t *testing.T) {
 		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
 		{"dump parameters", "GET", "/config_dump?resource=dynamic_route_configs&mask=route_config.name&include_eds", live, 200, `{"Resource":"dynamic_route_configs","Mask":"route_config.name","Endpoints":true,…`},
+		{"origins", "GET", "/origins", live, 200, "{\n \"listener/0.0.0.0_80\": \"gw.yaml:7:5\"\n}\n"},
 		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 404, "nonsense not found in config dump\n"},
 		{"dump with a mask of nothing", "GET", "/config_dump?mask=nonsense", live, 400, "nonsense not found in config dump\n"},
 	}

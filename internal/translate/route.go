@@ -132,6 +132,7 @@ func (b *routeBuilder) filters(out *routev3.Route) bool {
 		}
 	}
 	if p := b.in.GetCorsPolicy(); p != nil {
+		b.t.policyOrigin[out] = position(b.vs.Resource, b.path+".corsPolicy")
 		return add(filterCORS, b.t.pack(b.vs.Resource, b.path+".corsPolicy", corsPolicy(p)))
 	}
 	return true

@@ -41,6 +41,9 @@ func (t *translator) routeConfig(name string, servers []*server) {
 		t.out.Origins[xds.VirtualHostKey(name, vh.proto.GetName())] = vh.pos
 		for i, r := range vh.proto.GetRoutes() {
 			t.out.Origins[xds.RouteKey(name, vh.proto.GetName(), i)] = t.origin[r]
+			if pos, ok := t.policyOrigin[r]; ok {
+				t.out.Origins[xds.CorsKey(name, vh.proto.GetName(), i)] = pos
+			}
 		}
 	}
 	slices.SortStableFunc(rc.VirtualHosts, func(a, b *routev3.VirtualHost) int {

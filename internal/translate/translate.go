@@ -33,13 +33,14 @@ type Options struct {
 // what was left out and why; the snapshot is always usable.
 func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 	t := &translator{
-		set:    set,
-		node:   o.Node,
-		domain: cmp.Or(o.MeshDomain, "cluster.local"),
-		now:    o.Now,
-		origin: make(map[*routev3.Route]diag.Pos),
-		told:   make(map[string]bool),
-		out:    &xds.Snapshot{Origins: make(map[string]diag.Pos)},
+		set:          set,
+		node:         o.Node,
+		domain:       cmp.Or(o.MeshDomain, "cluster.local"),
+		now:          o.Now,
+		origin:       make(map[*routev3.Route]diag.Pos),
+		policyOrigin: make(map[*routev3.Route]diag.Pos),
+		told:         make(map[string]bool),
+		out:          &xds.Snapshot{Origins: make(map[string]diag.Pos)},
 	}
 	t.services = t.collectServices()
 	t.rules = t.collectRules()
@@ -70,6 +71,8 @@ type translator struct {
 
 	// origin remembers where a route was written until its place is known.
 	origin map[*routev3.Route]diag.Pos
+	// policyOrigin does so for the CORS policy of a route that has one.
+	policyOrigin map[*routev3.Route]diag.Pos
 	// told holds the diagnostics that a route of several matches would repeat.
 	told map[string]bool
 

@@ -49,6 +49,11 @@ func RouteKey(routeConfig, vhost string, index int) string {
 	return fmt.Sprintf("route/%s/%s/%d", routeConfig, vhost, index)
 }
 
+// CorsKey is the key of the CORS policy of the route that RouteKey names.
+func CorsKey(routeConfig, vhost string, index int) string {
+	return fmt.Sprintf("cors/%s/%s/%d", routeConfig, vhost, index)
+}
+
 // ClusterKey is the key of a cluster.
 func ClusterKey(name string) string { return "cluster/" + name }
 

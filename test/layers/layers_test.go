@@ -28,7 +28,7 @@ var layers = []string{
 	"source check translate harden upstream ads devkit",
 	"engine",
 	"pipeline",
-	"advise",
+	"advise proxyconfig",
 	"console",
 	"cli",
 	"cmd",
