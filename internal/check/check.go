@@ -23,6 +23,11 @@ type Options struct {
 	// AllowUnenforced makes warnings of the errors about protection that is
 	// asked for and not there.
 	AllowUnenforced bool
+	// SynthesizeGateways says that Gateways which are missing are made up.
+	SynthesizeGateways bool
+	// Services are those whose endpoints the user gives by hand: full names,
+	// name.namespace, or bare names.
+	Services []string
 }
 
 // Pass is one run of one check.
@@ -36,18 +41,28 @@ type Pass struct {
 // Report adds a finding about a field of an object; an empty path stands for the
 // object as a whole.
 func (p *Pass) Report(r *resource.Resource, path string, s diag.Severity, format string, args ...any) {
-	pos := r.Pos
-	if path != "" && r.At != nil {
-		pos = r.At(path)
-	}
 	*p.diags = append(*p.diags, diag.Diagnostic{
-		Pos:      pos,
+		Pos:      place(r, path),
 		Severity: s,
 		Code:     p.check.Code,
 		Object:   r.Key.String(),
 		Path:     path,
 		Message:  fmt.Sprintf(format, args...),
 	})
+}
+
+// ReportBeside is Report with a second place that the finding speaks of.
+func (p *Pass) ReportBeside(r *resource.Resource, path string, beside diag.Related, s diag.Severity, format string, args ...any) {
+	p.Report(r, path, s, format, args...)
+	d := &(*p.diags)[len(*p.diags)-1]
+	d.Related = append(d.Related, beside)
+}
+
+func place(r *resource.Resource, path string) diag.Pos {
+	if path == "" || r.At == nil {
+		return r.Pos
+	}
+	return r.At(path)
 }
 
 // Run applies the whole suite and returns the findings, sorted.

@@ -9,8 +9,25 @@ const (
 	CodeNoEffect = "CG0011"
 	// CodeUnbuilt: the field is not translated yet.
 	CodeUnbuilt = "CG0012"
-	// CodeReference is Istio's ReferencedResourceNotFound.
-	CodeReference = "IST0101"
+	// The rest are Istio's messages of these names.
+	CodeDeprecated             = "IST0002" // Deprecated
+	CodeReference              = "IST0101" // ReferencedResourceNotFound
+	CodeMisplacedAnnotation    = "IST0107" // MisplacedAnnotation
+	CodeUnknownAnnotation      = "IST0108" // UnknownAnnotation
+	CodeServerVerification     = "IST0128" // NoServerCertificateVerificationDestinationLevel
+	CodePortServerVerification = "IST0129" // NoServerCertificateVerificationPortLevel
+	CodeUnreachableRule        = "IST0130" // VirtualServiceUnreachableRule
+	CodeIneffectiveMatch       = "IST0131" // VirtualServiceIneffectiveMatch
+	CodeGatewayHost            = "IST0132" // VirtualServiceHostNotFoundInGateway
+	CodeSchemaWarning          = "IST0133" // SchemaWarning
+	CodeDeprecatedAnnotation   = "IST0135" // DeprecatedAnnotation
+	CodeDuplicateCertificate   = "IST0138" // GatewayDuplicateCertificate
+	CodeRelativeOperation      = "IST0151" // EnvoyFilterUsesRelativeOperation
+	CodeReplaceOperation       = "IST0152" // EnvoyFilterUsesReplaceOperationIncorrectly
+	CodeAddOperation           = "IST0153" // EnvoyFilterUsesAddOperationIncorrectly
+	CodeRemoveOperation        = "IST0154" // EnvoyFilterUsesRemoveOperationIncorrectly
+	CodeVersionedOperation     = "IST0155" // EnvoyFilterUsesRelativeOperationWithProxyVersion
+	CodeUnknownHost            = "IST0174" // UnknownDestinationRuleHost
 )
 
 // Code explains a code of the diagnostics of crossgate to users.
@@ -38,7 +55,6 @@ func Codes() []Code {
 		{"CG0012", "The field is not translated yet and has no effect."},
 		{"CG0201", "A field asks for what is not translated yet; what depends on it is left out."},
 		{"CG0202", "The Gateway selects other workloads than this one."},
-		{"CG0203", "A Gateway was made up for VirtualServices whose Gateway is not given."},
 		{"CG0204", "A destination has no endpoints; requests to it are answered 503."},
 		{"CG0205", "A Secret was taken from the Gateway's own namespace and not from the workload's."},
 		{"CG0206", "An --upstream names no service, or one twice."},
@@ -49,10 +65,27 @@ func Codes() []Code {
 		{"CG0302", "A bootstrap has something that the engine cannot run."},
 		{"CG0303", "A bootstrap takes configuration from a server, which is not used here."},
 		{"CG0401", "A development certificate was made, or could not be."},
+		{"IST0002", "A field is deprecated."},
 		{"IST0101", "An object is referred to that does not exist."},
 		{"IST0106", "The object has not the form or the values that its kind demands."},
+		{"IST0107", "An annotation of Istio stands on a kind for which it has no effect."},
+		{"IST0108", "An annotation under istio.io is none that Istio has."},
 		{"IST0112", "A destination with several ports is used without saying which."},
+		{"IST0128", "TLS to a service does not verify its certificate."},
+		{"IST0129", "TLS to a port of a service does not verify its certificate."},
+		{"IST0130", "A route of a VirtualService gets no request, because routes before it take them all."},
+		{"IST0131", "A match of a VirtualService is covered by one before it."},
+		{"IST0132", "None of the hosts of a VirtualService is served by the Gateway that it names."},
+		{"IST0133", "The object is accepted, and something in it is deprecated, without effect or at risk."},
+		{"IST0135", "An annotation is deprecated."},
+		{"IST0138", "Two Gateways of one workload use the same certificate."},
 		{"IST0145", "Two Gateways claim the same host on the same port."},
+		{"IST0151", "A patch of an EnvoyFilter without a priority is relative to what others add or remove."},
+		{"IST0152", "A patch of an EnvoyFilter replaces what cannot be replaced."},
+		{"IST0153", "A patch of an EnvoyFilter adds what cannot be added."},
+		{"IST0154", "A patch of an EnvoyFilter removes what cannot be removed."},
+		{"IST0155", "A relative patch of an EnvoyFilter is about a filter that another patches for one version of the proxy only."},
 		{"IST0161", "The credential of a Gateway is missing or invalid."},
+		{"IST0174", "A DestinationRule is for a service that is not known."},
 	}
 }

@@ -24,8 +24,9 @@ func reference() *Check {
 				vs := r.Spec.(*networking.VirtualService)
 				for i, name := range vs.Gateways {
 					key := gatewayKey(name, r.Namespace)
-					if name != "mesh" && p.Set.Get(key) == nil {
-						p.Report(r, fmt.Sprintf("spec.gateways[%d]", i), diag.Warning, "there is no Gateway %s/%s", key.Namespace, key.Name)
+					if name != meshGateway && p.Set.Get(key) == nil {
+						p.Report(r, fmt.Sprintf("spec.gateways[%d]", i), diag.Warning,
+							"there is no Gateway %s/%s%s", key.Namespace, key.Name, p.Options.instead())
 					}
 				}
 				for i, route := range vs.Http {
@@ -36,6 +37,16 @@ func reference() *Check {
 			}
 		},
 	}
+}
+
+const meshGateway = "mesh"
+
+// instead says what is done about a Gateway that is missing.
+func (o Options) instead() string {
+	if o.SynthesizeGateways {
+		return "; one is made on port 80 for the hosts of the VirtualServices that name it"
+	}
+	return ""
 }
 
 // gatewayKey resolves the name of a gateway: NAME in the namespace of the

@@ -72,7 +72,7 @@ func (b *Builder) Build(u *source.Update) *Result {
 	set, duplicates := resource.NewSet(rs)
 	diags = append(diags, duplicates...)
 
-	found := check.Run(set, check.Options{AllowUnenforced: b.opts.AllowUnenforced})
+	found := check.Run(set, b.checkOptions())
 	found = append(found, b.unread(u)...)
 	diags = append(diags, found...)
 	set, made := b.addCertificates(set, badKeys(u))
@@ -85,6 +85,14 @@ func (b *Builder) Build(u *source.Update) *Result {
 	diags = append(diags, b.opts.Ports.Collisions(snapshot)...)
 	diags.Sort()
 	return &Result{Set: set, Kept: kept, Snapshot: snapshot, Diags: diags, Refused: refused(found)}
+}
+
+func (b *Builder) checkOptions() check.Options {
+	o := check.Options{AllowUnenforced: b.opts.AllowUnenforced, SynthesizeGateways: b.opts.Translate.SynthesizeGateways}
+	for _, u := range b.opts.Translate.Upstreams {
+		o.Services = append(o.Services, u.Host)
+	}
+	return o
 }
 
 // unread finds files of which a part cannot be used and may be protection: to serve

@@ -9,12 +9,12 @@ const (
 	CodeCredential = "IST0161"
 	// CodePortRequired is Istio's VirtualServiceDestinationPortSelectorRequired.
 	CodePortRequired = "IST0112"
+	// CodeReference is Istio's ReferencedResourceNotFound.
+	CodeReference = "IST0101"
 	// CodeUnsupported: a field asks for what is not translated yet.
 	CodeUnsupported = "CG0201"
 	// CodeNotSelected: a Gateway selects other workloads than this one.
 	CodeNotSelected = "CG0202"
-	// CodeSynthesized: a Gateway was made up for VirtualServices without one.
-	CodeSynthesized = "CG0203"
 	// CodeNoEndpoints: requests to a destination are answered 503.
 	CodeNoEndpoints = "CG0204"
 	// CodeForeignSecret: a Secret was taken from the Gateway's own namespace.

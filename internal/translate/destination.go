@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -40,15 +41,14 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 	flag := fmt.Sprintf("--upstream %s:%d=127.0.0.1:3000", t.shortHost(host), port)
 	switch {
 	case svc == nil:
-		report(diag.Warning, CodeNoEndpoints, ".host", "no service %s is known, so requests are answered 503; to send them somewhere add %s", host, flag)
-		return
+		return // reportUnknown says so.
 	case dst.GetPort() == nil && len(svc.ports) > 1:
 		report(diag.Error, CodePortRequired, "", "the destination needs a port: %s has the ports %s", host, svc.portList())
 		return
 	}
 	sp, ok := svc.port(port)
 	if !ok {
-		report(diag.Warning, CodeNoEndpoints, ".port.number", "%s has no port %d (it has %s), so requests are answered 503", host, port, svc.portList())
+		report(diag.Warning, CodeReference, ".port.number", "%s has no port %d (it has %s), so requests are answered 503", host, port, svc.portList())
 		return
 	}
 	sub, ok := t.subset(svc, dst.GetSubset())
@@ -58,6 +58,32 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 	if len(svc.endpointsFor(sp, sub)) == 0 {
 		report(diag.Warning, CodeNoEndpoints, ".host", "%s has no endpoints, so requests are answered 503; to send them somewhere add %s",
 			strings.TrimSuffix(host+" subset "+dst.GetSubset(), " subset "), flag)
+	}
+}
+
+// reportUnknown finds destinations that are no service, also where nothing else of
+// the VirtualService is served.
+func (t *translator) reportUnknown() {
+	for _, vs := range t.virtualServices {
+		unknown := func(dst *networking.Destination, path string) {
+			host := fullName(dst.GetHost(), vs.Namespace, t.domain)
+			if dst == nil || t.services.find(host, vs.Namespace) != nil {
+				return
+			}
+			port := cmp.Or(dst.GetPort().GetNumber(), 80)
+			t.report(diag.Warning, CodeReference, vs.Resource, path+".host",
+				"no service %s is known, so requests are answered 503; to send them somewhere add --upstream %s:%d=127.0.0.1:3000", host, t.shortHost(host), port)
+		}
+		for i, h := range vs.spec.GetHttp() {
+			path := fmt.Sprintf("spec.http[%d]", i)
+			for j, d := range h.GetRoute() {
+				unknown(d.GetDestination(), fmt.Sprintf("%s.route[%d].destination", path, j))
+			}
+			unknown(h.GetMirror(), path+".mirror")
+			for j, m := range h.GetMirrors() {
+				unknown(m.GetDestination(), fmt.Sprintf("%s.mirrors[%d].destination", path, j))
+			}
+		}
 	}
 }
 

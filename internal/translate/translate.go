@@ -52,6 +52,7 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 		t.listener(p)
 	}
 	t.reportUnserved()
+	t.reportUnknown()
 	t.clusters()
 	t.out.Seal()
 	t.diags.Sort()

@@ -71,7 +71,7 @@ func (t *translator) publicity(vs *virtualService) int {
 
 // synthesize makes a Gateway on port 80 for each one that VirtualServices bind
 // to and that does not exist. A Gateway that exists but selects other workloads
-// is not replaced: somebody decided that.
+// is not replaced: somebody decided that. The check of references says so, and why.
 func (t *translator) synthesize() []*resource.Resource {
 	hosts := make(map[string][]string)
 	first := make(map[string]diag.Pos)
@@ -85,8 +85,6 @@ func (t *translator) synthesize() []*resource.Resource {
 			if hosts[name] == nil {
 				names = append(names, name)
 				first[name] = position(vs.Resource, fmt.Sprintf("spec.gateways[%d]", i))
-				t.report(diag.Info, CodeSynthesized, vs.Resource, fmt.Sprintf("spec.gateways[%d]", i),
-					"no Gateway %s is given; one is made on port 80 for the hosts of the VirtualServices that name it", name)
 			}
 			hosts[name] = append(hosts[name], vs.hosts...)
 		}
