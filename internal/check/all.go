@@ -9,6 +9,7 @@ func Suite() []*Check {
 		noEffect(),
 		reference(),
 		gatewayHost(),
+		meshHost(),
 		unreachableRule(),
 		ineffectiveMatch(),
 		duplicateCertificate(),

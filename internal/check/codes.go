@@ -14,6 +14,7 @@ const (
 	CodeReference              = "IST0101" // ReferencedResourceNotFound
 	CodeMisplacedAnnotation    = "IST0107" // MisplacedAnnotation
 	CodeUnknownAnnotation      = "IST0108" // UnknownAnnotation
+	CodeMeshHost               = "IST0109" // ConflictingMeshGatewayVirtualServiceHosts
 	CodeServerVerification     = "IST0128" // NoServerCertificateVerificationDestinationLevel
 	CodePortServerVerification = "IST0129" // NoServerCertificateVerificationPortLevel
 	CodeUnreachableRule        = "IST0130" // VirtualServiceUnreachableRule
@@ -70,6 +71,7 @@ func Codes() []Code {
 		{"IST0106", "The object has not the form or the values that its kind demands."},
 		{"IST0107", "An annotation of Istio stands on a kind for which it has no effect."},
 		{"IST0108", "An annotation under istio.io is none that Istio has."},
+		{"IST0109", "Two VirtualServices for sidecars have the same host."},
 		{"IST0112", "A destination with several ports is used without saying which."},
 		{"IST0128", "TLS to a service does not verify its certificate."},
 		{"IST0129", "TLS to a port of a service does not verify its certificate."},
@@ -85,7 +87,7 @@ func Codes() []Code {
 		{"IST0153", "A patch of an EnvoyFilter adds what cannot be added."},
 		{"IST0154", "A patch of an EnvoyFilter removes what cannot be removed."},
 		{"IST0155", "A relative patch of an EnvoyFilter is about a filter that another patches for one version of the proxy only."},
-		{"IST0161", "The credential of a Gateway is missing or invalid."},
+		{"IST0161", "The credential of a Gateway is invalid."},
 		{"IST0174", "A DestinationRule is for a service that is not known."},
 	}
 }

@@ -28,7 +28,7 @@ func (t *translator) credential(s *server) (string, bool) {
 	path := s.path("tls.credentialName")
 	r, name := t.findSecret(s)
 	if r == nil {
-		t.report(diag.Error, CodeCredential, s.gateway, path,
+		t.report(diag.Error, CodeReference, s.gateway, path,
 			"there is no Secret %s in namespace %s (the gateway's), so the server is left out", secretName(s), t.node.Namespace)
 		return "", false
 	}
