@@ -21,6 +21,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/format"
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/stats"
 )
 
@@ -54,6 +55,7 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 	m := &manager{
 		statPrefix: h.GetStatPrefix(),
 		codec:      codecOptions(h),
+		http2:      http2Options(h),
 		metrics:    &managerMetrics{store: c.stats},
 
 		serverName:        []byte(defaultServerName),
@@ -126,11 +128,23 @@ func codecOptions(h *hcmv3.HttpConnectionManager) http1.Options {
 	return o
 }
 
+func http2Options(h *hcmv3.HttpConnectionManager) http2.Options {
+	return http2.Options{
+		MaxConcurrentStreams: h.GetHttp2ProtocolOptions().GetMaxConcurrentStreams().GetValue(),
+		MaxHeaderBytes:       int(h.GetMaxRequestHeadersKb().GetValue()) << 10,
+		MaxHeaders:           int(h.GetCommonHttpProtocolOptions().GetMaxHeadersCount().GetValue()),
+	}
+}
+
 // setModes takes over the fields that choose between behaviours, and refuses the
 // choices that are not built.
 func (m *manager) setModes(h *hcmv3.HttpConnectionManager) error {
 	switch h.GetCodecType() {
-	case hcmv3.HttpConnectionManager_AUTO, hcmv3.HttpConnectionManager_HTTP1:
+	case hcmv3.HttpConnectionManager_AUTO:
+	case hcmv3.HttpConnectionManager_HTTP1:
+		m.protocol = onlyHTTP1
+	case hcmv3.HttpConnectionManager_HTTP2:
+		m.protocol = onlyHTTP2
 	default:
 		return fmt.Errorf("codec_type %s is not supported", h.GetCodecType())
 	}

@@ -56,7 +56,7 @@ func TestRefusedConnectionManagers(t *testing.T) {
 		{"no router", strings.Replace(base, router, rbac[:0]+"          - name: envoy.filters.http.cors2\n", 1), "the router has to be the last filter"},
 		{"local replies", bootstrap("local_reply_config: {mappers: []}", plainRoute, ""), "local_reply_config"},
 		{"scheme", bootstrap("scheme_header_transformation: {scheme_to_overwrite: https}", plainRoute, ""), "scheme_header_transformation"},
-		{"codec", bootstrap("codec_type: HTTP2", plainRoute, ""), "codec_type HTTP2"},
+		{"codec", bootstrap("codec_type: HTTP3", plainRoute, ""), "codec_type HTTP3"},
 		{"client certificates", bootstrap("forward_client_cert_details: APPEND_FORWARD", plainRoute, ""), "forward_client_cert_details"},
 		{"no such upgrade", bootstrap("upgrade_configs: [{upgrade_type: CONNECT}]", plainRoute, ""), "only plain websocket"},
 	} {

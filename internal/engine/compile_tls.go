@@ -50,13 +50,7 @@ func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
 	if len(cfg.Certificates) == 0 {
 		return nil, errors.New("no certificate")
 	}
-	// HTTP/2 is not offered yet: a client that could speak both takes HTTP/1.1.
-	if p := common.GetAlpnProtocols(); len(p) > 0 {
-		if !slices.Contains(p, "http/1.1") {
-			return nil, errors.New("alpn_protocols without http/1.1 are not supported")
-		}
-		cfg.NextProtos = []string{"http/1.1"}
-	}
+	cfg.NextProtos = common.GetAlpnProtocols()
 	return cfg, nil
 }
 

@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -30,6 +32,7 @@ type conn struct {
 	head int    // in[:head] is the head
 	body requestBody
 
+	session  atomic.Pointer[http2.Session] // of HTTP/2
 	state    atomic.Int32
 	upstream atomic.Pointer[upstream.Conn] // what the request at hand waits for
 	readAt   time.Time                     // read deadline in force
@@ -79,6 +82,10 @@ func renewed(current, now time.Time, d time.Duration) (time.Time, bool) {
 // serve answers requests until the connection ends.
 func (c *conn) serve() {
 	defer c.close()
+	if c.speaksHTTP2() {
+		c.serveHTTP2()
+		return
+	}
 	for {
 		s, ok := c.next()
 		if !ok {
@@ -142,20 +149,30 @@ func (c *conn) await() bool {
 
 // refresh takes the newest configuration: a request begins on it and ends on it.
 func (c *conn) refresh() bool {
-	lp := c.lis.program.Load()
-	if lp == c.lp {
+	if c.lis.program.Load() == c.lp {
 		return true
 	}
+	lp, chain := c.current()
+	if chain == nil {
+		return false
+	}
+	c.lp, c.chain = lp, chain
+	return true
+}
+
+// current is the newest configuration of the connection; no chain if it has none
+// for it any more.
+func (c *conn) current() (*listenerProgram, *filterChain) {
+	lp := c.lis.program.Load()
 	name := ""
 	if c.tls != nil {
 		name = c.tls.ServerName
 	}
 	chain := lp.find(name)
 	if chain == nil || (chain.tls != nil) != (c.tls != nil) {
-		return false
+		return lp, nil
 	}
-	c.lp, c.chain = lp, chain
-	return true
+	return lp, chain
 }
 
 // more reads more of an incomplete head. Reading a head is not quick by nature,
@@ -273,6 +290,38 @@ func (c *conn) linger() {
 		left -= n
 	}
 }
+
+// hold implements client. Close finds the connection there that has to end at
+// once; a client that goes away meanwhile is noticed with the answer.
+func (c *conn) hold(up *upstream.Conn) bool {
+	c.upstream.Store(up)
+	return false
+}
+
+// ended, buffered, fill and skipBuffered implement client.
+func (c *conn) ended() bool               { return c.body.ended() }
+func (c *conn) buffered() ([]byte, error) { return c.body.buffered() }
+func (c *conn) fill() error               { return c.body.fill() }
+func (c *conn) skipBuffered()             { c.body.skipBuffered() }
+
+// trailers implements client: those of HTTP/1.1 are dropped, as Envoy does it
+// without enable_trailers.
+func (c *conn) trailers() *header.List { return nil }
+
+// unlimit implements client.
+func (c *conn) unlimit() { c.setReadTimeout(time.Now(), 0) }
+
+// interrupt implements client.
+func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(pastTime) }
+
+// resume implements client.
+func (c *conn) resume() {
+	_ = c.nc.SetReadDeadline(time.Time{})
+	c.readAt = time.Time{}
+}
+
+// sendContinue implements client.
+func (c *conn) sendContinue() error { return c.write(text100, nil) }
 
 // Bounds of linger: Envoy's delayed_close_timeout, and what a client can be
 // expected to have in flight.

@@ -28,6 +28,7 @@ type exchange struct {
 	replay     []byte // what of the body has been sent, for another attempt
 	replayable bool
 
+	gone         bool // the client went away
 	connectError error
 	clientError  error
 	pump         pump
@@ -47,7 +48,7 @@ func (x *exchange) reset() {
 	x.s, x.conn = nil, nil
 	x.tried, x.head, x.replay = x.tried[:0], x.head[:0], x.replay[:0]
 	x.r, x.w = 0, 0
-	x.connectError, x.clientError = nil, nil
+	x.connectError, x.clientError, x.gone = nil, nil, false
 	x.uploaded.Store(0)
 }
 
@@ -82,7 +83,7 @@ func (x *exchange) drop() {
 // end at once.
 func (x *exchange) hold(c *upstream.Conn) {
 	x.conn = c
-	x.s.conn.upstream.Store(c)
+	x.gone = x.s.client.hold(c)
 }
 
 // deadline is when waiting must end, and the failure that this is.
@@ -157,7 +158,7 @@ func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.C
 // carries the rest. sent tells whether the service can have seen anything.
 func (x *exchange) send() (f failure, sent bool) {
 	s := x.s
-	body := &s.conn.body
+	body := s.client
 	framing := s.req.Framing
 	x.head = s.appendRequestHead(x.head[:0])
 	if len(x.replay) > 0 {
@@ -253,7 +254,7 @@ func (x *exchange) readHead() failure {
 				return noFailure
 			}
 			if s.resp.Status == 100 && s.manager.proxy100 && s.req.Expect100 {
-				if err := s.conn.write(text100, nil); err != nil {
+				if err := s.client.sendContinue(); err != nil {
 					x.clientError = err
 					return failClient
 				}
@@ -283,7 +284,7 @@ func (x *exchange) readMore() failure {
 	if n > 0 {
 		return noFailure
 	}
-	if x.pump.failed.Load() {
+	if x.pump.failed.Load() || x.s.client.hold(x.conn) {
 		return failClient
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -302,11 +303,45 @@ func (x *exchange) readMore() failure {
 // release gives the connection back to its pool when the answer has ended and
 // nothing stands against its reuse.
 func (x *exchange) release(now time.Time) {
-	if !x.joinPump() || x.s.resp.Close || x.r != x.w || !x.s.conn.body.ended() {
+	if !x.joinPump() || x.s.resp.Close || x.r != x.w || !x.s.client.ended() {
 		x.drop()
 		return
 	}
 	c := x.conn
-	x.hold(nil)
+	if x.hold(nil); x.gone {
+		c.Discard() // it was interrupted
+		return
+	}
 	c.Release(now)
+}
+
+// take returns what is in the window of the answer's body, without its framing,
+// and whether the body ends with it. left is what remains of a body of known
+// length.
+func (x *exchange) take(left *int64) (run []byte, end bool, err error) {
+	window := x.buf[x.r:x.w]
+	switch x.s.resp.Framing {
+	case http1.Length:
+		run = window[:min(int64(len(window)), *left)]
+		x.r += len(run)
+		*left -= int64(len(run))
+		return run, *left == 0, nil
+	case http1.UntilClose:
+		x.r = x.w
+		return window, false, nil
+	}
+	for x.r < x.w {
+		data, n, done, perr := x.chunk.Next(x.buf[x.r:x.w])
+		if perr != nil {
+			return nil, false, perr
+		}
+		x.r += n
+		if len(data) > 0 || done {
+			return data, done, nil
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return nil, false, nil
 }

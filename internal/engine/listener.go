@@ -89,7 +89,7 @@ func (c *conn) choose() bool {
 				return nil, errNoChain
 			}
 			c.chain = chain
-			return chain.tls, nil
+			return withoutALPN(chain.tls, hello.SupportedProtos), nil
 		},
 	})
 	ctx := context.Background()
@@ -192,6 +192,10 @@ func (l *listener) stop() {
 	defer l.mu.Unlock()
 	l.done.Store(true)
 	for c := range l.conns {
+		if session := c.session.Load(); session != nil {
+			session.GoAway()
+			continue
+		}
 		if c.state.CompareAndSwap(connIdle, connClosing) {
 			_ = c.sock.SetReadDeadline(pastTime)
 		}

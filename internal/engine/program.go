@@ -6,6 +6,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -46,7 +47,9 @@ type manager struct {
 	routes     *routeTable
 	filters    []filter
 	logs       []*accessLog
+	protocol   protocol
 	codec      http1.Options
+	http2      http2.Options
 
 	serverName        []byte
 	serverHeader      serverHeader

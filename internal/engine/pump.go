@@ -27,14 +27,14 @@ func (x *exchange) startPump() {
 	x.pump.last.Store(false)
 	x.pump.failed.Store(false)
 	s := x.s
-	s.conn.setReadTimeout(time.Now(), 0)
+	s.client.unlimit()
 	conn := x.conn
 	x.pump.done.Go(func() { x.runPump(conn) })
 }
 
 func (x *exchange) runPump(conn *upstream.Conn) {
 	s := x.s
-	body := &s.conn.body
+	body := s.client
 	out := s.peer.engine.buffers.get()
 	defer s.peer.engine.buffers.put(out)
 	for !body.ended() {
@@ -73,6 +73,9 @@ func (x *exchange) runPump(conn *upstream.Conn) {
 // forward writes a run of the body upstream. A write that fails is no failure of
 // the request: the answer, or its absence, tells.
 func (x *exchange) forward(conn *upstream.Conn, out, data []byte) bool {
+	if len(data) == 0 {
+		return true
+	}
 	if x.s.req.Framing != http1.Chunked {
 		_, err := conn.Write(data)
 		return err == nil
@@ -94,14 +97,13 @@ func (x *exchange) stopPump() {
 	}
 	x.pump.running = false
 	x.pump.stopped.Store(true)
-	c := x.s.conn
-	_ = c.nc.SetReadDeadline(pastTime)
+	c := x.s.client
+	c.interrupt()
 	if x.conn != nil {
 		x.conn.Interrupt()
 	}
 	x.pump.done.Wait()
-	_ = c.nc.SetReadDeadline(time.Time{})
-	c.readAt = time.Time{}
+	c.resume()
 }
 
 // joinPump waits for a pump that has nothing left but its last write. It reports

@@ -44,7 +44,7 @@ var hOriginalURL = []byte("x-envoy-original-url")
 // and filtered anew.
 func (s *stream) follow() bool {
 	p := s.route.internal
-	if p == nil || s.redirects >= p.limit || !slices.Contains(p.codes, s.resp.Status) || !s.conn.body.ended() {
+	if p == nil || s.redirects >= p.limit || !slices.Contains(p.codes, s.resp.Status) || !s.client.ended() {
 		return false
 	}
 	if s.received > 0 {

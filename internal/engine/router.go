@@ -191,7 +191,7 @@ func (s *stream) fail(f failure) {
 	s.up.drop()
 	if s.attempts > 0 && f != failNoHost {
 		// While a connection was sought, Envoy would have read on.
-		s.conn.body.skipBuffered()
+		s.client.skipBuffered()
 	}
 	switch f {
 	case failNoHost:

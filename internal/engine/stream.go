@@ -25,7 +25,9 @@ type stream struct {
 
 // streamState is the part of a stream that begins as zero.
 type streamState struct {
-	conn    *conn
+	conn    *conn // of HTTP/1.1: what becomes a tunnel
+	client  client
+	http2   bool // what the client speaks
 	peer    *peer
 	manager *manager
 	prog    *Program
@@ -66,7 +68,7 @@ type streamState struct {
 
 // begin makes the stream ready for a request that arrived at now.
 func (s *stream) begin(c *conn, now time.Time) {
-	s.streamState = streamState{conn: c, peer: &c.peer, start: now}
+	s.streamState = streamState{conn: c, client: c, peer: &c.peer, start: now}
 	s.req.Reset()
 	s.resp.Reset()
 	s.arena.Reset()

@@ -65,7 +65,7 @@ static_resources:
 }
 
 func (b *bench) handshake(name string) (*rawhttp.Conn, *tls.Conn, error) {
-	c, err := tls.Dial("tcp", b.addr(), &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	c, err := tls.Dial("tcp", b.addr(), &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		return nil, nil, err
 	}

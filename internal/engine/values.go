@@ -101,7 +101,10 @@ func (s *stream) appendDuration(dst []byte, v format.Value) ([]byte, bool) {
 func (s *stream) text(v format.Value) []byte {
 	switch v {
 	case format.Protocol:
-		if s.req.Minor == 0 {
+		switch {
+		case s.http2:
+			return protocol2
+		case s.req.Minor == 0:
 			return protocol10
 		}
 		return protocol11
@@ -118,6 +121,7 @@ func (s *stream) text(v format.Value) []byte {
 var (
 	protocol10 = []byte("HTTP/1.0")
 	protocol11 = []byte("HTTP/1.1")
+	protocol2  = []byte("HTTP/2")
 )
 
 var hostname = sync.OnceValue(func() []byte {

@@ -199,3 +199,22 @@ func JoinsRequest(name []byte) bool { return joinedRequest.index(name) >= 0 }
 
 // JoinsResponse is JoinsRequest for responses.
 func JoinsResponse(name []byte) bool { return joinedResponse.index(name) >= 0 }
+
+// JoinRequest joins the repeated fields of a request that came without being
+// parsed here (by HTTP/2), as ParseRequest does. Values are kept in a.
+func JoinRequest(l *header.List, a *header.Arena) { joinList(l, a, joinedRequest) }
+
+// JoinResponse is JoinRequest for an answer.
+func JoinResponse(l *header.List, a *header.Arena) { joinList(l, a, joinedResponse) }
+
+func joinList(l *header.List, a *header.Arena, s *nameSet) {
+	var seen, repeated uint64
+	for i := range l.Fields {
+		if n := s.index(l.Fields[i].Name); n >= 0 {
+			bit := uint64(1) << n
+			repeated |= seen & bit
+			seen |= bit
+		}
+	}
+	joinRepeated(l, a, s, repeated)
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"errors"
+	"io"
+
+	"github.com/crossgate/crossgate/internal/http1"
+)
+
+// reply implements client.
+func (c *conn) reply(s *stream) error {
+	h := &s.resp.Headers
+	head, framing := string(s.req.Method) == "HEAD", http1.NoBody
+	if len(s.body) == 0 && !h.Has("content-length") && s.status != 204 && s.status != 304 {
+		if head && s.req.Minor > 0 {
+			// Envoy's codec takes an answer to HEAD of unknown length for a
+			// chunked one.
+			framing = http1.Chunked
+		} else if !head {
+			h.Add(hContentLength, vZero)
+		}
+	}
+	s.out = http1.AppendResponseHead(s.out[:0], s.status, h, framing, false)
+	if !head {
+		s.out = append(s.out, s.body...)
+		s.sent = int64(len(s.body))
+	}
+	return c.write(s.out, nil)
+}
+
+// relay implements client.
+func (c *conn) relay(s *stream) error {
+	framing := s.downstreamFraming()
+	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, framing, false)
+	if framing == http1.UntilClose {
+		s.closing = true
+	}
+	switch s.resp.Framing {
+	case http1.NoBody:
+		if err := c.write(s.out, nil); err != nil {
+			return clientError{err}
+		}
+		return nil
+	case http1.Length:
+		return c.relayLength(s)
+	}
+	return c.relayChunks(s, framing)
+}
+
+// downstreamFraming decides how the client finds the body's end, and writes the
+// length where Envoy's codec would.
+func (s *stream) downstreamFraming() http1.Framing {
+	h := &s.resp.Headers
+	head := string(s.req.Method) == "HEAD"
+	if s.resp.Framing == http1.Length || h.Has("content-length") || s.status < 200 || s.status == 204 || s.status == 304 {
+		return http1.NoBody
+	}
+	if s.resp.Framing == http1.NoBody && !head {
+		h.Add(hContentLength, vZero)
+		return http1.NoBody
+	}
+	if s.req.Minor == 0 {
+		if !s.closing {
+			h.Set(hConnection, vClose)
+		}
+		return http1.UntilClose
+	}
+	return http1.Chunked
+}
+
+// relayLength passes a body of known length on, without touching it.
+func (c *conn) relayLength(s *stream) error {
+	x := &s.up
+	left := s.resp.ContentLength
+	for first := true; first || left > 0; first = false {
+		data := x.buf[x.r:x.w]
+		data = data[:min(int64(len(data)), left)]
+		x.r += len(data)
+		left -= int64(len(data))
+		s.sent += int64(len(data))
+		if err := c.writeFirst(s, data); err != nil {
+			return err
+		}
+		if left == 0 {
+			return nil
+		}
+		if err := x.readBody(left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFirst writes the head with the first part of the body; later parts alone.
+func (c *conn) writeFirst(s *stream, data []byte) error {
+	var err error
+	switch {
+	case len(s.out) == 0:
+		err = c.write(data, nil)
+	case len(data) <= copyLimit:
+		s.out = append(s.out, data...)
+		err = c.write(s.out, nil)
+	default:
+		err = c.write(s.out, data)
+	}
+	s.out = s.out[:0]
+	if err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+// copyLimit is the size up to which copying is cheaper than a vectored write.
+const copyLimit = 8 << 10
+
+// relayChunks passes a body on whose end the service marks by chunks or by closing
+// its connection.
+func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
+	x := &s.up
+	for {
+		head := len(s.out)
+		done, err := s.takeChunks(framing)
+		if err != nil {
+			// What came before the fault in the same read is not passed on,
+			// but the head is.
+			if werr := c.write(s.out[:head], nil); werr != nil {
+				return clientError{werr}
+			}
+			return err
+		}
+		if done && framing == http1.Chunked {
+			s.out = http1.AppendLastChunk(s.out, nil)
+		}
+		if len(s.out) > 0 {
+			if err := c.write(s.out, nil); err != nil {
+				return clientError{err}
+			}
+			s.out = s.out[:0]
+		}
+		if done {
+			return nil
+		}
+		err = x.readBody(0)
+		if s.resp.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
+			if framing == http1.Chunked {
+				s.out = http1.AppendLastChunk(s.out, nil)
+				if err := c.write(s.out, nil); err != nil {
+					return clientError{err}
+				}
+			}
+			s.resp.Close = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// takeChunks appends what is in the window to the output, framed for the client.
+func (s *stream) takeChunks(framing http1.Framing) (done bool, err error) {
+	x := &s.up
+	for x.r < x.w && !done {
+		data, n := x.buf[x.r:x.w], x.w-x.r
+		if s.resp.Framing == http1.Chunked {
+			var perr *http1.Error
+			data, n, done, perr = x.chunk.Next(x.buf[x.r:x.w])
+			if perr != nil {
+				return false, perr
+			}
+			if n == 0 && !done {
+				return false, nil
+			}
+		}
+		x.r += n
+		if len(data) == 0 {
+			continue
+		}
+		s.sent += int64(len(data))
+		if framing == http1.Chunked {
+			s.out = appendBody(s.out, data, framing)
+		} else {
+			s.out = append(s.out, data...)
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// h2client is a stream of HTTP/2 as the client of a request.
+type h2client struct {
+	st       *http2.Stream
+	idle     time.Duration // between two pieces of the answer; 0: no limit
+	run      []byte        // of the body, read and not taken
+	done     bool          // the body has been taken whole
+	complete bool          // the answer was sent whole, or nobody wants it
+
+	mu   sync.Mutex
+	up   *upstream.Conn
+	gone bool
+}
+
+// abort is called when the client resets the stream or goes away.
+func (c *h2client) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	if c.up != nil {
+		c.up.Interrupt()
+	}
+}
+
+// hold implements client.
+func (c *h2client) hold(up *upstream.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = up
+	return c.gone
+}
+
+// ended implements client.
+func (c *h2client) ended() bool { return c.done || len(c.run) == 0 && c.st.Ended() }
+
+// buffered implements client.
+func (c *h2client) buffered() ([]byte, error) {
+	if len(c.run) > 0 {
+		run := c.run
+		c.run = nil
+		return run, nil
+	}
+	if c.done {
+		return nil, nil
+	}
+	return c.next(false)
+}
+
+// next is the next piece of the body; its end is no error.
+func (c *h2client) next(wait bool) ([]byte, error) {
+	run, err := c.st.Next(wait)
+	if errors.Is(err, io.EOF) {
+		c.done, err = true, nil
+	}
+	return run, err
+}
+
+// fill implements client.
+func (c *h2client) fill() (err error) {
+	c.run, err = c.next(true)
+	return err
+}
+
+// skipBuffered implements client.
+func (c *h2client) skipBuffered() {
+	for {
+		if run, err := c.buffered(); err != nil || run == nil {
+			return
+		}
+	}
+}
+
+// trailers implements client.
+func (c *h2client) trailers() *header.List { return c.st.Trailers() }
+
+// unlimit, interrupt and resume implement client.
+func (c *h2client) unlimit()   { c.st.SetReadDeadline(time.Time{}) }
+func (c *h2client) interrupt() { c.st.SetReadDeadline(pastTime) }
+func (c *h2client) resume()    { c.st.SetReadDeadline(time.Time{}) }
+
+// sendContinue implements client.
+func (c *h2client) sendContinue() error {
+	if err := c.st.WriteHead(100, nil, false); err != nil {
+		return err
+	}
+	return c.st.Flush()
+}
+
+// reply implements client.
+func (c *h2client) reply(s *stream) error {
+	body := s.body
+	if string(s.req.Method) == "HEAD" {
+		body = nil
+	}
+	s.sent = int64(len(body))
+	if err := c.st.WriteHead(s.status, &s.resp.Headers, len(body) == 0); err != nil {
+		return err
+	}
+	c.complete = true
+	if len(body) == 0 {
+		return nil
+	}
+	return c.write(body, true)
+}
+
+// write sends a piece of the answer.
+func (c *h2client) write(p []byte, end bool) error {
+	if c.idle > 0 {
+		c.st.SetWriteDeadline(time.Now().Add(c.idle))
+	}
+	return c.st.Write(p, end)
+}
+
+// relay implements client.
+func (c *h2client) relay(s *stream) error {
+	x := &s.up
+	r := &s.resp
+	end := r.Framing == http1.NoBody || r.Framing == http1.Length && r.ContentLength == 0
+	err := c.st.WriteHead(s.status, &r.Headers, end)
+	left := r.ContentLength
+	for err == nil && !end {
+		var run []byte
+		run, end, err = x.take(&left)
+		switch {
+		case err != nil:
+			_ = c.st.Flush() // the head is passed on, as far as there is anybody
+			return err
+		case len(run) > 0 || end:
+			err = c.write(run, end)
+			s.sent += int64(len(run))
+			continue
+		}
+		if err = c.st.Flush(); err != nil {
+			break
+		}
+		if rerr := x.readBody(left); rerr != nil {
+			if r.Framing != http1.UntilClose || !errors.Is(rerr, io.EOF) {
+				return rerr
+			}
+			r.Close, end = true, true
+			err = c.write(nil, true)
+		}
+	}
+	if err != nil {
+		return clientError{err}
+	}
+	c.complete = true
+	return nil
+}

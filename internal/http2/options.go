@@ -1,0 +1,67 @@
+package http2
+
+import "time"
+
+// Options are the limits of a session. The zero value of a field is its default.
+type Options struct {
+	// MaxConcurrentStreams is how many requests a client may have under way.
+	MaxConcurrentStreams uint32 // 100
+	// MaxHeaderBytes bounds the names and values of one head, MaxHeaders their
+	// number; a stream with more is reset.
+	MaxHeaderBytes int // 60 KiB
+	MaxHeaders     int // 100
+	// StreamWindow and ConnectionWindow bound what the other side sends before
+	// it is read, in bytes: they are the memory that a stream and a connection
+	// can make this side hold.
+	StreamWindow     uint32 // 256 KiB
+	ConnectionWindow uint32 // 1 MiB
+	// IdleTimeout ends a connection without streams; 0: never.
+	IdleTimeout time.Duration
+}
+
+const (
+	defaultMaxStreams       = 100
+	defaultMaxHeaderBytes   = 60 << 10
+	defaultMaxHeaders       = 100
+	defaultStreamWindow     = 256 << 10
+	defaultConnectionWindow = 1 << 20
+
+	// maxPendingOut bounds what waits to be written; a stream that has more
+	// data waits.
+	maxPendingOut = 64 << 10
+	// maxPendingControl bounds the acknowledgements and resets that wait to be
+	// written to a client that sends and does not read: Envoy's
+	// max_outbound_control_frames.
+	maxPendingControl = 1000
+	// maxEmptyFrames bounds frames without content and without an end in a
+	// row, and maxIdleFrames those that change nothing between two requests or
+	// pieces of a body: PRIORITY, WINDOW_UPDATE, SETTINGS, PING.
+	maxEmptyFrames = 10
+	maxIdleFrames  = 2000
+	// maxEarlyResets bounds the streams that a client opens and resets before
+	// they were answered (CVE-2023-44487), as Envoy's premature resets.
+	maxEarlyResets = 500
+	// maxContinuations bounds the frames of one header block (CVE-2024-27983).
+	maxContinuations = 32
+	// writeTimeout ends a connection whose other side reads nothing.
+	writeTimeout = 30 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	if o.MaxConcurrentStreams == 0 {
+		o.MaxConcurrentStreams = defaultMaxStreams
+	}
+	if o.MaxHeaderBytes == 0 {
+		o.MaxHeaderBytes = defaultMaxHeaderBytes
+	}
+	if o.MaxHeaders == 0 {
+		o.MaxHeaders = defaultMaxHeaders
+	}
+	if o.StreamWindow == 0 {
+		o.StreamWindow = defaultStreamWindow
+	}
+	if o.ConnectionWindow == 0 {
+		o.ConnectionWindow = defaultConnectionWindow
+	}
+	return o
+}

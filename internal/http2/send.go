@@ -1,0 +1,222 @@
+package http2
+
+import (
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/crossgate/crossgate/internal/header"
+)
+
+// flush writes what is in out, with s.mu held, unless somebody is at it. In the
+// background it does not block the caller; otherwise the caller is the writer and
+// first lets the streams that are ready add theirs, so that one write carries the
+// answers of all.
+func (s *Session) flush(background bool) {
+	if s.writing || len(s.out) == 0 {
+		return
+	}
+	s.writing = true
+	if background {
+		go s.write()
+		return
+	}
+	s.mu.Unlock()
+	runtime.Gosched()
+	s.write()
+	s.mu.Lock()
+}
+
+// write writes until nothing is left.
+func (s *Session) write() {
+	s.mu.Lock()
+	for len(s.out) > 0 && (s.err == nil || s.hangUp) {
+		buf := s.out
+		s.out, s.spare = s.spare[:0], nil
+		s.control = 0
+		for _, st := range s.streams {
+			wake(st.writable)
+		}
+		s.mu.Unlock()
+		_ = s.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := s.nc.Write(buf)
+		if err != nil {
+			s.mu.Lock()
+			s.hangUp = false
+			s.mu.Unlock()
+			s.fail(ErrClosed)
+		}
+		s.mu.Lock()
+		if cap(buf) <= 2*maxPendingOut {
+			s.spare = buf
+		}
+	}
+	s.writing = false
+	if len(s.streams) == 0 && s.err == nil {
+		s.setIdleDeadline()
+	}
+	if s.hangUp {
+		_ = s.nc.Close()
+	}
+	s.mu.Unlock()
+}
+
+// encode appends a head to out; HPACK's state needs heads in the order in which
+// they are sent.
+func (s *Session) encode(st *Stream, pseudo [][2]string, h *header.List, end bool) {
+	s.encoded.Reset()
+	for _, p := range pseudo {
+		_ = s.enc.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]}) // a bytes.Buffer takes all
+	}
+	if h != nil {
+		for i := range h.Fields {
+			_ = s.enc.WriteField(hpack.HeaderField{Name: string(h.Fields[i].Name), Value: string(h.Fields[i].Value)})
+		}
+	}
+	s.out = appendHeaders(s.out, st.id, s.encoded.Bytes(), end, s.peer.maxFrame)
+}
+
+// Open sends a request's head on a new stream; end says that nothing follows. It
+// fails with ErrGoAway, ErrStreamLimit or ErrClosed if the connection takes none.
+func (s *Session) Open(h *Head, end bool) (*Stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	st := newStream(s, s.next)
+	s.next += 2
+	st.method, st.sentHead = string(h.Method), true
+	s.streams[st.id] = st
+	if len(s.streams) == 1 {
+		s.setIdleDeadline()
+	}
+	pseudo := [][2]string{
+		{":method", st.method},
+		{":scheme", string(h.Scheme)},
+		{":authority", string(h.Authority)},
+		{":path", string(h.Path)},
+	}
+	s.encode(st, pseudo, &h.Headers, end)
+	st.sentEnd = end
+	s.flush(false)
+	return st, st.err
+}
+
+// ReadHead waits for the answer's head, which Head returns then.
+func (st *Stream) ReadHead() error {
+	for {
+		st.s.mu.Lock()
+		came, err, by := st.headCame, st.err, st.readBy
+		st.s.mu.Unlock()
+		if came || err != nil {
+			if came {
+				err = nil
+			}
+			return err
+		}
+		if err := await(st.readable, by); err != nil {
+			return err
+		}
+	}
+}
+
+// WriteHead sends an answer's head; end says that nothing follows. Heads with a
+// status below 200 may come before.
+func (st *Stream) WriteHead(status int, h *header.List, end bool) error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.err != nil {
+		return st.err
+	}
+	s.encode(st, [][2]string{{":status", strconv.Itoa(status)}}, h, end)
+	st.sentHead = st.sentHead || status >= 200
+	if end {
+		st.sentEnd = true
+		s.finished(st)
+		s.flush(false)
+	}
+	// A head that a body follows leaves with its first piece, or with Flush.
+	return nil
+}
+
+// Flush sends what was written.
+func (st *Stream) Flush() error {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	st.s.flush(false)
+	return st.err
+}
+
+// Write sends a piece of the body, and its end. It waits while the other side has
+// no room.
+func (st *Stream) Write(p []byte, end bool) error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if st.err != nil {
+			return st.err
+		}
+		n := 0
+		if len(s.out) < maxPendingOut {
+			n = int(max(0, min(int64(len(p)), st.sendWindow, s.sendWindow)))
+			n = min(n, s.peer.maxFrame, maxPendingOut)
+		}
+		if n > 0 || len(p) == 0 {
+			last := n == len(p)
+			if n > 0 || end {
+				s.appendData(st, p[:n], last && end)
+			}
+			if p = p[n:]; !last {
+				continue
+			}
+			if end {
+				st.sentEnd = true
+				s.finished(st)
+			}
+			s.flush(false)
+			return st.err
+		}
+		s.flush(false)
+		if len(s.out) < maxPendingOut && min(st.sendWindow, s.sendWindow) > 0 {
+			continue
+		}
+		by := st.writeBy
+		s.mu.Unlock()
+		err := await(st.writable, by)
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) appendData(st *Stream, p []byte, end bool) {
+	var flags uint8
+	if end {
+		flags = flagEndStream
+	}
+	s.out = appendFrameHeader(s.out, frameData, flags, st.id, len(p))
+	s.out = append(s.out, p...)
+	st.sendWindow -= int64(len(p))
+	s.sendWindow -= int64(len(p))
+}
+
+// WriteTrailers sends the fields after a body, which they end.
+func (st *Stream) WriteTrailers(h *header.List) error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.err != nil {
+		return st.err
+	}
+	s.encode(st, nil, h, true)
+	st.sentEnd = true
+	s.finished(st)
+	s.flush(false)
+	return st.err
+}

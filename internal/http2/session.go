@@ -1,0 +1,290 @@
+package http2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// Session is one connection with HTTP/2 on it, for the side that answers
+// (NewServer) or the side that asks (NewClient). Run reads; streams write.
+type Session struct {
+	nc     net.Conn
+	opts   Options
+	handle func(*Stream) // of a server; nil for a client
+
+	// What follows belongs to Run's goroutine.
+	dec        *hpack.Decoder
+	hr         headReader
+	block      headerBlock
+	idleFrames int
+	empty      int
+	early      int // streams that were reset before they were answered
+
+	mu       sync.Mutex
+	streams  map[uint32]*Stream
+	last     uint32 // the highest stream of the other side that was taken
+	next     uint32 // the next stream of our own
+	leaving  bool   // GOAWAY was sent
+	refused  bool   // GOAWAY was received
+	err      error  // the connection has ended
+	received int64  // what the other side may still send on the connection
+	credit   uint32 // of that, what was read and not yet told
+
+	peer       settings
+	sendWindow int64
+
+	out, spare []byte
+	writing    bool
+	hangUp     bool // whoever is writing closes the connection
+	control    int  // acknowledgements and the like in out
+	enc        *hpack.Encoder
+	encoded    bytes.Buffer
+}
+
+// settings are the other side's (RFC 9113 section 6.5.2).
+type settings struct {
+	maxStreams uint32
+	window     int64
+	maxFrame   int
+}
+
+// headerBlock is a header block that comes in pieces.
+type headerBlock struct {
+	stream    *Stream // nil for one that is decoded and dropped
+	id        uint32
+	open      bool
+	endStream bool
+	frames    int
+}
+
+// NewServer returns a session that answers requests. handle is called from Run
+// with every request whose head has come, and must not block; the stream is in
+// use until its Close. Run has to be called.
+func NewServer(nc net.Conn, o Options, handle func(*Stream)) *Session {
+	return newSession(nc, o, handle)
+}
+
+// NewClient returns a session that sends requests (Open). Run has to be called.
+func NewClient(nc net.Conn, o Options) *Session {
+	s := newSession(nc, o, nil)
+	s.next = 1
+	return s
+}
+
+func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
+	s := &Session{nc: nc, opts: o.withDefaults(), handle: handle, streams: map[uint32]*Stream{}}
+	s.peer = settings{maxStreams: 1 << 31, window: defaultWindow, maxFrame: minMaxFrame}
+	s.sendWindow = defaultWindow
+	s.received = int64(s.opts.ConnectionWindow)
+	s.dec = hpack.NewDecoder(4096, func(f hpack.HeaderField) { s.hr.field(f) })
+	// A string that is longer than a whole head may be is not kept in memory.
+	s.dec.SetMaxStringLength(s.opts.MaxHeaderBytes)
+	s.enc = hpack.NewEncoder(&s.encoded)
+	return s
+}
+
+// Run reads until the connection ends, and ends it; initial is what has been read
+// of it already. It returns nil for an orderly end.
+func (s *Session) Run(initial []byte) error {
+	s.greet()
+	buf := make([]byte, max(frameHeaderLen+minMaxFrame, len(initial)))
+	w := copy(buf, initial)
+	err := s.read(buf, w)
+	var fault *ConnectionError
+	if errors.As(err, &fault) {
+		s.sayGoodbye(fault.Code, fault.Reason)
+	}
+	s.fail(ErrClosed)
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errIdle) {
+		return nil
+	}
+	return err
+}
+
+// greet sends what each side begins with (section 3.4).
+func (s *Session) greet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handle == nil {
+		s.out = append(s.out, Preface...)
+	}
+	list := [][2]uint32{
+		{settingInitialWindow, s.opts.StreamWindow},
+		{settingMaxHeaderList, uint32(s.opts.MaxHeaderBytes)},
+	}
+	if s.handle != nil {
+		list = append(list, [2]uint32{settingMaxStreams, s.opts.MaxConcurrentStreams})
+	} else {
+		list = append(list, [2]uint32{settingEnablePush, 0})
+	}
+	s.out = appendFrameHeader(s.out, frameSettings, 0, 0, 6*len(list))
+	for _, p := range list {
+		s.out = binary.BigEndian.AppendUint16(s.out, uint16(p[0]))
+		s.out = binary.BigEndian.AppendUint32(s.out, p[1])
+	}
+	if more := int64(s.opts.ConnectionWindow) - defaultWindow; more > 0 {
+		s.out = appendWindowUpdate(s.out, 0, uint32(more))
+	}
+	s.flush(true)
+}
+
+// errIdle ends a connection on which nothing is going on any more.
+var errIdle = errors.New("http2: idle")
+
+func (s *Session) read(buf []byte, w int) error {
+	r, greeted := 0, s.handle == nil
+	var f frame
+	for {
+		for r < w {
+			if !greeted {
+				n := min(w-r, len(Preface))
+				if string(buf[r:r+n]) != Preface[:n] {
+					return connError(ProtocolError, "no preface")
+				}
+				if n < len(Preface) {
+					break
+				}
+				r, greeted = r+n, true
+				continue
+			}
+			n, err := parseFrame(buf[r:w], minMaxFrame, &f)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			r += n
+			if err := s.frame(&f); err != nil {
+				return err
+			}
+		}
+		w = copy(buf, buf[r:w])
+		r = 0
+		if err := s.limitWait(); err != nil {
+			return err
+		}
+		n, err := s.nc.Read(buf[w:])
+		w += n
+		if err == nil || n > 0 {
+			continue
+		}
+		var ne net.Error
+		if errors.As(err, &ne) && ne.Timeout() {
+			if s.idle() {
+				s.sayGoodbye(NoError, "")
+				return errIdle
+			}
+			continue
+		}
+		return err
+	}
+}
+
+// limitWait bounds the wait for the next bytes while there is no stream.
+func (s *Session) limitWait() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving && len(s.streams) == 0 && !s.writing && len(s.out) == 0 {
+		return errIdle
+	}
+	s.setIdleDeadline()
+	return nil
+}
+
+// setIdleDeadline is called with s.mu held whenever streams begin or end.
+func (s *Session) setIdleDeadline() {
+	var at time.Time
+	switch {
+	case len(s.streams) > 0, s.writing, len(s.out) > 0:
+		// What is to be written is written first; the writer comes by here.
+	case s.leaving || s.refused:
+		at = time.Now()
+	case s.opts.IdleTimeout > 0:
+		at = time.Now().Add(s.opts.IdleTimeout)
+	}
+	_ = s.nc.SetReadDeadline(at) // fails only when closed: the read says so
+}
+
+func (s *Session) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams) == 0 && !s.writing && len(s.out) == 0
+}
+
+// sayGoodbye sends GOAWAY as the last thing, as far as the other side reads.
+func (s *Session) sayGoodbye(code ErrorCode, reason string) {
+	s.mu.Lock()
+	s.leaving = true
+	s.out = appendGoAway(s.out, s.last, code, reason)
+	s.hangUp = s.writing
+	s.flush(false)
+	s.mu.Unlock()
+}
+
+// GoAway tells the other side to open no more streams; the connection ends with
+// the last one that is under way.
+func (s *Session) GoAway() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving || s.err != nil {
+		return
+	}
+	s.leaving = true
+	s.out = appendGoAway(s.out, s.last, NoError, "")
+	s.flush(true)
+	if len(s.streams) == 0 {
+		s.setIdleDeadline()
+	}
+}
+
+// Close ends the connection at once, with all that is under way on it.
+func (s *Session) Close() { s.fail(ErrClosed) }
+
+// fail ends the connection and all its streams.
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	var told []func()
+	for _, st := range s.streams {
+		told = append(told, st.abort(s.err))
+	}
+	left := s.hangUp && s.writing
+	s.mu.Unlock()
+	if !left {
+		_ = s.nc.Close()
+	}
+	for _, f := range told {
+		if f != nil {
+			f()
+		}
+	}
+}
+
+// Usable reports whether another stream can be opened now.
+func (s *Session) Usable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.usable() == nil
+}
+
+func (s *Session) usable() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.refused || s.leaving || s.next > maxWindow:
+		return ErrGoAway
+	case uint32(len(s.streams)) >= s.peer.maxStreams:
+		return ErrStreamLimit
+	}
+	return nil
+}

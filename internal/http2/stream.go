@@ -1,0 +1,277 @@
+package http2
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/header"
+)
+
+// Stream is one request and its answer. Its methods are for the goroutine that
+// serves it; Next, and on the side that asks Write, may be called from a second
+// one that moves the body.
+type Stream struct {
+	s  *Session
+	id uint32
+
+	readable, writable chan struct{}
+
+	// What follows is guarded by s.mu.
+	head, trailers *Head
+	headCame       bool
+	method         string // of a client's request
+	recv, lent     []byte
+	recvEnd        bool
+	recvWindow     int64
+	credit         uint32
+	expect, got    int64 // content-length, and what has come
+	sendWindow     int64
+	sentHead       bool
+	sentEnd        bool
+	done           bool  // Close was called: what comes is dropped
+	err            error // reset, or the connection's end
+	onAbort        func()
+	readBy         time.Time
+	writeBy        time.Time
+}
+
+func newStream(s *Session, id uint32) *Stream {
+	return &Stream{
+		s: s, id: id, readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
+		recvWindow: int64(s.opts.StreamWindow), sendWindow: s.peer.window, expect: -1,
+	}
+}
+
+// ID is the stream's number on its connection.
+func (st *Stream) ID() uint32 { return st.id }
+
+// Head is the request's head on the answering side, and on the asking side the
+// answer's once ReadHead has returned nil.
+func (st *Stream) Head() *Head { return st.head }
+
+// wake tells a waiting goroutine to look again.
+func wake(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// await blocks until ch is woken or the deadline has passed.
+func await(ch chan struct{}, by time.Time) error {
+	if by.IsZero() {
+		<-ch
+		return nil
+	}
+	left := time.Until(by)
+	if left <= 0 {
+		return os.ErrDeadlineExceeded
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-ch:
+		return nil
+	case <-t.C:
+		return os.ErrDeadlineExceeded
+	}
+}
+
+// OnAbort has f called once when the other side resets the stream or the
+// connection ends, from another goroutine; at once if that has happened.
+func (st *Stream) OnAbort(f func()) {
+	st.s.mu.Lock()
+	st.onAbort = f
+	gone := st.err != nil
+	st.s.mu.Unlock()
+	if gone && f != nil {
+		f()
+	}
+}
+
+// Err is why the stream has ended before its time, or nil.
+func (st *Stream) Err() error {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	return st.err
+}
+
+// abort ends the stream with s.mu held; the caller has to call what it returns
+// without.
+func (st *Stream) abort(err error) (tell func()) {
+	if st.err != nil {
+		return nil
+	}
+	st.err = err
+	wake(st.readable)
+	wake(st.writable)
+	tell, st.onAbort = st.onAbort, nil
+	return tell
+}
+
+// SetReadDeadline makes reads fail that have not ended at t
+// (os.ErrDeadlineExceeded); one that is under way sees it too. The zero time
+// takes the limit away. SetWriteDeadline does the same for writes.
+func (st *Stream) SetReadDeadline(t time.Time) {
+	st.s.mu.Lock()
+	st.readBy = t
+	st.s.mu.Unlock()
+	wake(st.readable)
+}
+
+// SetWriteDeadline limits writes, as SetReadDeadline limits reads.
+func (st *Stream) SetWriteDeadline(t time.Time) {
+	st.s.mu.Lock()
+	st.writeBy = t
+	st.s.mu.Unlock()
+	wake(st.writable)
+}
+
+// Next returns the next piece of the body, which is valid until the next call;
+// io.EOF at its end. If nothing is there it waits, or returns nil with wait
+// unset.
+func (st *Stream) Next(wait bool) ([]byte, error) {
+	s := st.s
+	for {
+		s.mu.Lock()
+		st.credited()
+		if len(st.recv) > 0 {
+			st.recv, st.lent = st.lent[:0], st.recv
+			s.mu.Unlock()
+			return st.lent, nil
+		}
+		var err error
+		switch {
+		case st.recvEnd:
+			err = io.EOF
+		case st.err != nil:
+			err = st.err
+		}
+		by := st.readBy
+		s.mu.Unlock()
+		if err != nil || !wait {
+			return nil, err
+		}
+		if err := await(st.readable, by); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// credited gives back the room of what was lent; s.mu is held.
+func (st *Stream) credited() {
+	n := uint32(len(st.lent))
+	st.lent = st.lent[:0]
+	if n == 0 {
+		return
+	}
+	st.s.giveBack(n)
+	if !st.recvEnd {
+		st.giveBack(n)
+	}
+}
+
+// giveBack tells the other side in time that there is room again.
+func (st *Stream) giveBack(n uint32) {
+	if st.credit += n; st.credit < st.s.opts.StreamWindow/2 {
+		return
+	}
+	st.recvWindow += int64(st.credit)
+	st.s.out = appendWindowUpdate(st.s.out, st.id, st.credit)
+	st.credit = 0
+	st.s.flush(true)
+}
+
+func (s *Session) giveBack(n uint32) {
+	if s.credit += n; s.credit < s.opts.ConnectionWindow/2 {
+		return
+	}
+	s.received += int64(s.credit)
+	s.out = appendWindowUpdate(s.out, 0, s.credit)
+	s.credit = 0
+	s.flush(true)
+}
+
+// Ended reports whether the whole body has come and was taken.
+func (st *Stream) Ended() bool {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	return st.recvEnd && len(st.recv) == 0
+}
+
+// Trailers are the fields after the body; nil if there are none, or not yet.
+func (st *Stream) Trailers() *header.List {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.trailers == nil {
+		return nil
+	}
+	return &st.trailers.Headers
+}
+
+// Close ends the use of the stream. One that has not ended in both directions is
+// reset: with NO_ERROR where only the rest of a request is not wanted (RFC 9113
+// section 8.1), else with CANCEL.
+func (st *Stream) Close() {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.done, st.onAbort = true, nil
+	s.giveBack(uint32(len(st.recv) + len(st.lent)))
+	st.recv, st.lent = nil, nil
+	if s.streams[st.id] != st {
+		return
+	}
+	if st.recvEnd && st.sentEnd {
+		s.remove(st)
+		return
+	}
+	code := Cancel
+	if st.sentEnd && s.handle != nil {
+		code = NoError
+	}
+	s.out = appendReset(s.out, st.id, code)
+	s.remove(st)
+	s.flush(true)
+}
+
+// Reset ends the stream with a code.
+func (st *Stream) Reset(code ErrorCode) {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.s.streams[st.id] == st {
+		_ = st.s.resetStream(st, code) // a connection that is flooded ends by itself
+	}
+}
+
+// resetStream is Reset with s.mu held. Whoever waits for the stream is told.
+func (s *Session) resetStream(st *Stream, code ErrorCode) error {
+	if tell := st.abort(&ResetError{Code: code}); tell != nil {
+		go tell()
+	}
+	s.remove(st)
+	return s.acknowledge(appendReset(s.out, st.id, code))
+}
+
+// finished takes a stream away that has ended in both directions.
+func (s *Session) finished(st *Stream) {
+	if st.recvEnd && st.sentEnd {
+		s.remove(st)
+	}
+}
+
+func (s *Session) remove(st *Stream) {
+	if s.streams[st.id] != st {
+		return
+	}
+	delete(s.streams, st.id)
+	if len(s.streams) == 0 {
+		s.setIdleDeadline()
+	}
+}
+
+// noBody reports whether an answer with the status has no body by its nature.
+func (st *Stream) noBody(status int) bool {
+	return st.method == "HEAD" || status == 204 || status == 304
+}
