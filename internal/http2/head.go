@@ -47,6 +47,7 @@ type headReader struct {
 	size    int
 	seen    uint8 // pseudo fields
 	regular bool
+	cookie  []byte
 	err     error
 }
 
@@ -139,12 +140,12 @@ func (r *headReader) regularField(name, value string) error {
 		}
 		h.ContentLength = int64(n)
 	case "cookie":
-		// Crumbs are one field again (section 8.2.3).
-		if i := h.Headers.Index("cookie"); i >= 0 {
-			v := append(h.Headers.Fields[i].Value, "; "...)
-			h.Headers.Fields[i].Value = append(v, value...)
-			return nil
+		// Crumbs become one field again (section 8.2.3), which Envoy puts last.
+		if len(r.cookie) > 0 {
+			r.cookie = append(r.cookie, "; "...)
 		}
+		r.cookie = append(r.cookie, value...)
+		return nil
 	}
 	if len(h.Headers.Fields) >= r.opts.MaxHeaders {
 		return errTooLarge
@@ -158,6 +159,9 @@ func (r *headReader) end() error {
 	if r.err != nil {
 		return r.err
 	}
+	if len(r.cookie) > 0 {
+		r.head.Headers.Add([]byte("cookie"), r.cookie)
+	}
 	switch r.kind {
 	case requestHead:
 		const all = seenMethod | seenScheme | seenPath
@@ -167,7 +171,7 @@ func (r *headReader) end() error {
 			}
 			return nil
 		}
-		if r.seen&all != all || len(r.head.Path) == 0 || len(r.head.Method) == 0 || !validPath(r.head) {
+		if r.seen&all != all || len(r.head.Path) == 0 || len(r.head.Method) == 0 || !validPath(r.head) || !r.head.HasAuthority {
 			return errMalformed
 		}
 	case responseHead:

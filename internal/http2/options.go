@@ -12,7 +12,7 @@ type Options struct {
 	MaxHeaders     int // 100
 	// StreamWindow and ConnectionWindow bound what the other side sends before
 	// it is read, in bytes: they are the memory that a stream and a connection
-	// can make this side hold.
+	// can make this side hold. Less than 64 KiB is taken as 64 KiB.
 	StreamWindow     uint32 // 256 KiB
 	ConnectionWindow uint32 // 1 MiB
 	// IdleTimeout ends a connection without streams; 0: never.
@@ -63,5 +63,8 @@ func (o Options) withDefaults() Options {
 	if o.ConnectionWindow == 0 {
 		o.ConnectionWindow = defaultConnectionWindow
 	}
+	// Less cannot be announced in time (RFC 9113 section 6.9.2).
+	o.StreamWindow = max(o.StreamWindow, defaultWindow)
+	o.ConnectionWindow = max(o.ConnectionWindow, defaultWindow)
 	return o
 }

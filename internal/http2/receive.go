@@ -92,7 +92,7 @@ func (s *Session) streamData(st *Stream, data []byte, end bool) error {
 	st.got += int64(len(data))
 	if l := st.expect; l >= 0 && (st.got > l || end && st.got != l) {
 		s.giveBack(uint32(len(data)))
-		return s.malformed(st)
+		return s.resetStream(st, ProtocolError)
 	}
 	if st.done {
 		s.giveBack(uint32(len(data)))

@@ -32,7 +32,7 @@ func (s *Session) flush(background bool) {
 // write writes until nothing is left.
 func (s *Session) write() {
 	s.mu.Lock()
-	for len(s.out) > 0 && (s.err == nil || s.hangUp) {
+	for len(s.out) > 0 && s.err == nil {
 		buf := s.out
 		s.out, s.spare = s.spare[:0], nil
 		s.control = 0
@@ -43,9 +43,6 @@ func (s *Session) write() {
 		_ = s.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, err := s.nc.Write(buf)
 		if err != nil {
-			s.mu.Lock()
-			s.hangUp = false
-			s.mu.Unlock()
 			s.fail(ErrClosed)
 		}
 		s.mu.Lock()
@@ -57,9 +54,7 @@ func (s *Session) write() {
 	if len(s.streams) == 0 && s.err == nil {
 		s.setIdleDeadline()
 	}
-	if s.hangUp {
-		_ = s.nc.Close()
-	}
+	s.written.Broadcast()
 	s.mu.Unlock()
 }
 

@@ -42,8 +42,8 @@ type Session struct {
 
 	out, spare []byte
 	writing    bool
-	hangUp     bool // whoever is writing closes the connection
-	control    int  // acknowledgements and the like in out
+	written    sync.Cond // of mu: writing has become false
+	control    int       // acknowledgements and the like in out
 	enc        *hpack.Encoder
 	encoded    bytes.Buffer
 }
@@ -87,6 +87,7 @@ func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
 	// A string that is longer than a whole head may be is not kept in memory.
 	s.dec.SetMaxStringLength(s.opts.MaxHeaderBytes)
 	s.enc = hpack.NewEncoder(&s.encoded)
+	s.written.L = &s.mu
 	return s
 }
 
@@ -224,10 +225,16 @@ func (s *Session) sayGoodbye(code ErrorCode, reason string) {
 	s.mu.Lock()
 	s.leaving = true
 	s.out = appendGoAway(s.out, s.last, code, reason)
-	s.hangUp = s.writing
+	_ = s.nc.SetWriteDeadline(time.Now().Add(goodbyeTime))
 	s.flush(false)
+	for s.writing {
+		s.written.Wait()
+	}
 	s.mu.Unlock()
 }
+
+// goodbyeTime bounds the wait for a client that is told why it is left.
+const goodbyeTime = time.Second
 
 // GoAway tells the other side to open no more streams; the connection ends with
 // the last one that is under way.
@@ -258,11 +265,8 @@ func (s *Session) fail(err error) {
 	for _, st := range s.streams {
 		told = append(told, st.abort(s.err))
 	}
-	left := s.hangUp && s.writing
 	s.mu.Unlock()
-	if !left {
-		_ = s.nc.Close()
-	}
+	_ = s.nc.Close()
 	for _, f := range told {
 		if f != nil {
 			f()

@@ -84,6 +84,7 @@ type bench struct {
 	desk   *rawhttp.Desk
 	up     *rawhttp.Upstream
 	dead   int
+	http2  bool // what the client speaks: a connection for each request
 
 	// layout makes the bootstrap of sites.
 	layout func([]*site) ([]byte, map[*site]address, error)
@@ -198,6 +199,7 @@ func (b *bench) run(probes []probe, keep bool) ([]difference, error) {
 	for w := range workers {
 		wg.Go(func() {
 			lines := newLines(corners)
+			lines.http2 = b.http2
 			defer lines.close()
 			for i := w; i < len(probes); i += workers {
 				answers := lines.ask(probes[i], where[probes[i].Site], keep)
@@ -278,6 +280,7 @@ func allEqual(answers [][]string) bool {
 type lines struct {
 	corners []*Corner
 	open    []map[string]*rawhttp.Conn
+	http2   bool
 }
 
 func newLines(corners []*Corner) *lines {
@@ -302,6 +305,14 @@ func (l *lines) ask(p probe, at address, keep bool) [][]string {
 	tc.Request.Fields = append(rawhttp.Fields{{Name: "Host", Value: at.Host}}, p.Request.Fields...)
 	out := make([][]string, len(l.corners))
 	for i, c := range l.corners {
+		if l.http2 {
+			tc.Listener = at.Listener
+			a, err := c.doHTTP2(tc)
+			if out[i] = a.Lines(); err != nil {
+				out[i] = []string{err.Error()}
+			}
+			continue
+		}
 		conn := l.open[i][at.Listener]
 		if conn == nil {
 			var err error
