@@ -88,13 +88,16 @@ func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
 	s.dec.SetMaxStringLength(s.opts.MaxHeaderBytes)
 	s.enc = hpack.NewEncoder(&s.encoded)
 	s.written.L = &s.mu
+	s.greet()
 	return s
 }
 
 // Run reads until the connection ends, and ends it; initial is what has been read
 // of it already. It returns nil for an orderly end.
 func (s *Session) Run(initial []byte) error {
-	s.greet()
+	s.mu.Lock()
+	s.flush(true)
+	s.mu.Unlock()
 	buf := make([]byte, max(frameHeaderLen+minMaxFrame, len(initial)))
 	w := copy(buf, initial)
 	err := s.read(buf, w)
@@ -109,10 +112,8 @@ func (s *Session) Run(initial []byte) error {
 	return err
 }
 
-// greet sends what each side begins with (section 3.4).
+// greet is the first to be sent, whoever sends first (section 3.4).
 func (s *Session) greet() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.handle == nil {
 		s.out = append(s.out, Preface...)
 	}
@@ -133,7 +134,6 @@ func (s *Session) greet() {
 	if more := int64(s.opts.ConnectionWindow) - defaultWindow; more > 0 {
 		s.out = appendWindowUpdate(s.out, 0, uint32(more))
 	}
-	s.flush(true)
 }
 
 // errIdle ends a connection on which nothing is going on any more.
