@@ -14,11 +14,11 @@ GOTEST  = $(GO) test -json -vet=off
 
 # The packages whose code runs in several goroutines.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard $(addprefix internal/,source stats upstream engine ads pipeline console devkit)))
-SUITES     := $(wildcard test/square test/endurance test/examples test/guide)
+SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl)
 SOURCES    := $(shell find cmd internal -name '*.go' -o -name '*.html' -o -name '*.js' 2>/dev/null) go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples sizes fuzz bench \
+.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl sizes fuzz bench \
   bench-quick tools clean FORCE
 
 help: ## list the targets
@@ -67,6 +67,9 @@ square: $(STAGE) .tools/envoy/VERSION ## the same bootstrap and requests on our 
 endurance guide examples: $(STAGE) .tools/envoy/VERSION
 	@$(RUN) 8m -gotest $@ $(GOTEST) -count=1 -timeout 8m ./test/$@/...
 
+istioctl: $(STAGE) .tools/istioctl/VERSION .tools/envoy/VERSION ## proxy-config and analyze beside the real istioctl, on our dumps, Envoy's and generated ones
+	@$(RUN) 8m -gotest istioctl $(GOTEST) -count=1 -timeout 8m ./test/istioctl ./test/analyze
+
 sizes: ## the files and functions that are larger than we aim at
 	@$(GO) test -count=1 -run TestSizes -v ./test/layers
 
@@ -92,6 +95,9 @@ $(TOOLS)/VERSION: FORCE
 
 .tools/envoy/VERSION: FORCE
 	@scripts/install-tools.sh envoy
+
+.tools/istioctl/VERSION: FORCE
+	@scripts/install-tools.sh istioctl
 
 FORCE:
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
 # `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
-# benchmark needs of the system (nginx, haproxy, wrk), through the package manager.
+# benchmark needs of the system (nginx, haproxy, wrk), through the package manager; `istioctl`, the real one, built from the
+# version in tools/istioctl/go.mod (minutes, once), and jq.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,6 +70,18 @@ install_envoy() {
   echo "$ENVOY_VERSION $sha" > .tools/envoy/VERSION
 }
 
+install_istioctl() {
+  need jq jq
+  local want
+  want="$(go env GOVERSION) $(cat tools/istioctl/go.mod tools/istioctl/go.sum | sha256)"
+  if current .tools/istioctl/VERSION "$want"; then return; fi
+  echo "install-tools: istioctl"
+  mkdir -p .tools/istioctl
+  local bin="$PWD/.tools/istioctl"
+  (cd tools/istioctl && GOBIN="$bin" go install tool)
+  echo "$want" > .tools/istioctl/VERSION
+}
+
 install_peers() {
   need nginx nginx
   need haproxy haproxy
@@ -78,7 +91,7 @@ install_peers() {
 [ $# -gt 0 ] || set -- lint envoy
 for what; do
   case "$what" in
-    lint | envoy | peers) "install_$what" ;;
-    *) echo "usage: install-tools.sh [lint] [envoy] [peers]" >&2; exit 2 ;;
+    lint | envoy | istioctl | peers) "install_$what" ;;
+    *) echo "usage: install-tools.sh [lint] [envoy] [istioctl] [peers]" >&2; exit 2 ;;
   esac
 done
