@@ -133,7 +133,7 @@ func dynamic(b *bootstrapv3.Bootstrap, index *positions) diag.List {
 			continue
 		}
 		d := diag.Diagnostic{
-			Pos: index.at(name), Severity: diag.Warning, Code: CodeBootstrap, Path: name,
+			Pos: index.At(name), Severity: diag.Warning, Code: CodeBootstrap, Path: name,
 			Message: "this part of the bootstrap has no effect",
 		}
 		if dynamicFields[name] {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -18,19 +19,46 @@ import (
 // maxProblems is how many problems of one bootstrap are told.
 const maxProblems = 50
 
+// Places tells where the fields of a document were written, by paths such as
+// static_resources.listeners[0].name: the names of the protos, map keys with
+// dots quoted.
+type Places interface {
+	// At returns the place of a value, or of the last parent that is there.
+	At(path string) diag.Pos
+	// Key returns the place of a field's name.
+	Key(path string) diag.Pos
+}
+
+// Decode decodes the JSON form of a message, strictly: unknown fields, wrong
+// types and extensions of unknown types are errors, each at its place. With any
+// of them the content of m means nothing.
+func Decode(text []byte, m proto.Message, p Places) diag.List {
+	err := unmarshal(text, m)
+	if err == nil {
+		return nil
+	}
+	l := &locator{index: p}
+	l.message(text, m.ProtoReflect().Descriptor(), "")
+	if len(l.diags) == 0 {
+		l.add("", "%s", reason(err))
+	}
+	l.diags.Sort()
+	return l.diags
+}
+
 // locator finds out which parts of a document a message cannot be decoded
 // from. The decoder says only what is wrong, not where, and stops at the first;
 // so each field is decoded alone and the ones that fail are entered. That costs
 // time only when there is an error to explain.
 type locator struct {
-	index *positions
+	index Places
 	diags diag.List
 	// found counts the problems, told or not.
 	found int
 }
 
 func (l *locator) add(path, format string, args ...any) {
-	l.addAt(l.index.at(path), path, fmt.Sprintf(format, args...))
+	l.addAt(l.index.At(path), path, fmt.Sprintf(format, args...))
 }
 
 // addAt adds a problem unless it was told: an alias repeats what is wrong with
@@ -59,7 +87,7 @@ func (l *locator) message(text json.RawMessage, md protoreflect.MessageDescripto
 		fd := fieldByName(md, key)
 		if fd == nil {
 			at := join(path, key)
-			l.addAt(l.index.key(at), at, fmt.Sprintf("%s has no field %q", md.FullName(), key))
+			l.addAt(l.index.Key(at), at, fmt.Sprintf("%s has no field %q", md.FullName(), key))
 			continue
 		}
 		if err := decodeField(md, key, object[key]); err != nil {

@@ -34,17 +34,17 @@ func newPositions(file string, data []byte) (p *positions) {
 	return p
 }
 
-// at returns the place of the value at a path such as
+// At returns the place of the value at a path such as
 // static_resources.listeners[0].name, or of the last parent that is there.
 // Field names may be written in snake_case or camelCase; a map key with dots is
 // quoted: typed_per_filter_config["envoy.filters.http.cors"].
-func (p *positions) at(path string) diag.Pos {
+func (p *positions) At(path string) diag.Pos {
 	_, value := p.find(path)
 	return p.pos(value)
 }
 
-// key returns the place of the name of the field at a path.
-func (p *positions) key(path string) diag.Pos {
+// Key returns the place of the name of the field at a path.
+func (p *positions) Key(path string) diag.Pos {
 	key, _ := p.find(path)
 	return p.pos(key)
 }
@@ -63,7 +63,7 @@ func (p *positions) find(path string) (key, value *yamlv3.Node) {
 		return nil, nil
 	}
 	key, value = p.root, p.root
-	for _, step := range splitPath(path) {
+	for _, step := range SplitPath(path) {
 		k, v := child(value, step)
 		if v == nil {
 			break
@@ -73,8 +73,8 @@ func (p *positions) find(path string) (key, value *yamlv3.Node) {
 	return key, value
 }
 
-// splitPath takes a path apart into names and indexes.
-func splitPath(path string) []string {
+// SplitPath takes a path of Places apart into names and indexes.
+func SplitPath(path string) []string {
 	var out []string
 	for path != "" {
 		switch {

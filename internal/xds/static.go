@@ -23,14 +23,14 @@ func fromBootstrap(b *bootstrapv3.Bootstrap, index *positions) *Snapshot {
 	}
 	for i, l := range s.Listeners {
 		path := fmt.Sprintf("static_resources.listeners[%d]", i)
-		s.Origins[ListenerKey(l.GetName())] = index.at(path)
+		s.Origins[ListenerKey(l.GetName())] = index.At(path)
 		originsOfRoutes(s.Origins, index, l, path)
 	}
 	for i, c := range s.Clusters {
-		s.Origins[ClusterKey(c.GetName())] = index.at(fmt.Sprintf("static_resources.clusters[%d]", i))
+		s.Origins[ClusterKey(c.GetName())] = index.At(fmt.Sprintf("static_resources.clusters[%d]", i))
 	}
 	for i, c := range s.Secrets {
-		s.Origins[SecretKey(c.GetName())] = index.at(fmt.Sprintf("static_resources.secrets[%d]", i))
+		s.Origins[SecretKey(c.GetName())] = index.At(fmt.Sprintf("static_resources.secrets[%d]", i))
 	}
 	return s
 }
@@ -51,12 +51,12 @@ func originsOfRoutes(origins map[string]diag.Pos, index *positions, l *listenerv
 }
 
 func originsOf(origins map[string]diag.Pos, index *positions, rc *routev3.RouteConfiguration, path string) {
-	origins[RouteConfigKey(rc.GetName())] = index.at(path)
+	origins[RouteConfigKey(rc.GetName())] = index.At(path)
 	for j, vh := range rc.GetVirtualHosts() {
 		at := fmt.Sprintf("%s.virtual_hosts[%d]", path, j)
-		origins[VirtualHostKey(rc.GetName(), vh.GetName())] = index.at(at)
+		origins[VirtualHostKey(rc.GetName(), vh.GetName())] = index.At(at)
 		for k := range vh.GetRoutes() {
-			origins[RouteKey(rc.GetName(), vh.GetName(), k)] = index.at(fmt.Sprintf("%s.routes[%d]", at, k))
+			origins[RouteKey(rc.GetName(), vh.GetName(), k)] = index.At(fmt.Sprintf("%s.routes[%d]", at, k))
 		}
 	}
 }

@@ -14,14 +14,24 @@ import (
 
 // validate applies the constraints that Envoy's protos carry to a message and
 // to everything packed in it. Envoy refuses a bootstrap for the same ones.
-func validate(m proto.Message, index *positions) diag.List {
+func validate(m proto.Message, index Places) diag.List {
 	v := &validator{index: index}
 	v.walk(m.ProtoReflect(), "")
 	return v.diags
 }
 
+// Invalid returns the first constraint of Envoy's protos that a message or
+// anything packed in it breaks, as "path: reason"; empty if there is none.
+func Invalid(m proto.Message) string {
+	l := validate(m, &positions{})
+	if len(l) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(l[0].Path+": "+l[0].Message, ": ")
+}
+
 type validator struct {
-	index *positions
+	index Places
 	diags diag.List
 }
 
@@ -58,7 +68,7 @@ func (v *validator) walk(m protoreflect.Message, path string) {
 	if err := checked.Validate(); errors.As(err, &c) {
 		at := strings.TrimPrefix(path+"."+fieldName(c.Field()), ".")
 		v.diags = append(v.diags, diag.Diagnostic{
-			Pos: v.index.at(at), Severity: diag.Error, Code: CodeBootstrap, Path: at, Message: c.Reason(),
+			Pos: v.index.At(at), Severity: diag.Error, Code: CodeBootstrap, Path: at, Message: c.Reason(),
 		})
 	}
 }
