@@ -1,10 +1,12 @@
 package check
 
+import "github.com/crossgate/crossgate/internal/envoyfilter"
+
 // The codes of this package.
 const (
 	// CodeUnenforced: the input asks for protection that would not be there.
 	// What has this code as an error must not be served.
-	CodeUnenforced = "CG0010"
+	CodeUnenforced = envoyfilter.CodeUnenforced
 	// CodeNoEffect: the kind has no effect on traffic.
 	CodeNoEffect = "CG0011"
 	// CodeUnbuilt: the field is not translated yet.
@@ -55,12 +57,14 @@ func Codes() []Code {
 		{"CG0011", "The object is of a kind that has no effect on traffic here."},
 		{"CG0012", "The field is not translated yet and has no effect."},
 		{"CG0201", "A field asks for what is not translated yet; what depends on it is left out."},
-		{"CG0202", "The Gateway selects other workloads than this one."},
+		{"CG0202", "The Gateway or EnvoyFilter is for other workloads than this one."},
 		{"CG0204", "A destination has no endpoints; requests to it are answered 503."},
 		{"CG0205", "A Secret was taken from the Gateway's own namespace and not from the workload's."},
 		{"CG0206", "An --upstream names no service, or one twice."},
 		{"CG0207", "A VirtualService or DestinationRule has no effect on this gateway."},
 		{"CG0208", "A route or resource could not be made and is left out."},
+		{"CG0220", "A patch of an EnvoyFilter changes nothing here."},
+		{"CG0221", "A patch of an EnvoyFilter cannot be applied and is left out, or what it makes cannot be run."},
 		{"CG0300", "The engine cannot run a part of the configuration."},
 		{"CG0301", "Two listeners would use one port."},
 		{"CG0302", "A bootstrap has something that the engine cannot run."},

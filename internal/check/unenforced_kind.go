@@ -32,8 +32,9 @@ func (p *Pass) guardSeverity() diag.Severity {
 	return diag.Error
 }
 
-// guards reports whether an object is of a kind that may keep requests out. An
-// EnvoyFilter or a WasmPlugin may do anything, that among it.
+// guards reports whether an object is of a kind that may keep requests out. A
+// WasmPlugin may do anything, that among it; an EnvoyFilter too, but its patches
+// are applied, and package envoyfilter looks at each.
 func guards(r *resource.Resource) bool {
 	group, _, _ := strings.Cut(r.APIVersion, "/")
 	switch group {
@@ -41,8 +42,6 @@ func guards(r *resource.Resource) bool {
 		return true
 	case "extensions.istio.io":
 		return r.Kind == "WasmPlugin" || r.Kind == "TrafficExtension"
-	case "networking.istio.io":
-		return r.Kind == resource.KindEnvoyFilter
 	}
 	return false
 }

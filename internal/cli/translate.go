@@ -69,6 +69,7 @@ func (p *program) translate(paths []string, f translateFlags) error {
 	if err != nil {
 		return err
 	}
+	opts.Translate.RunsAllFilters = true
 	render, err := f.renderer()
 	if err != nil {
 		return err

@@ -80,11 +80,12 @@ func (b *Builder) Build(u *source.Update) *Result {
 
 	opts := b.opts.Translate
 	opts.Now = time.Now()
+	opts.AllowUnenforced = b.opts.AllowUnenforced
 	snapshot, translated := translate.Snapshot(set, opts)
 	diags = append(diags, translated...)
 	diags = append(diags, b.opts.Ports.Collisions(snapshot)...)
 	diags.Sort()
-	return &Result{Set: set, Kept: kept, Snapshot: snapshot, Diags: diags, Refused: refused(found)}
+	return &Result{Set: set, Kept: kept, Snapshot: snapshot, Diags: diags, Refused: refused(append(found, translated...))}
 }
 
 func (b *Builder) checkOptions() check.Options {

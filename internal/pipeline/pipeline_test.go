@@ -124,6 +124,39 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
+// TestBuildRefusesFiltersThatGuard: an EnvoyFilter that adds what may keep requests
+// out is not served, unless it is for a stock Envoy, which runs it.
+func TestBuildRefusesFiltersThatGuard(t *testing.T) {
+	gateway := "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\n" +
+		"spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [\"*\"]}]}\n---\n"
+	filter := "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: f, namespace: istio-system}\n" +
+		"spec: {configPatches: [{applyTo: HTTP_FILTER, match: {context: GATEWAY}, patch: {operation: INSERT_FIRST, " +
+		"value: {name: x, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC}}}}]}\n"
+	for _, tt := range []struct {
+		name            string
+		allow, envoy    bool
+		refused, filter bool
+	}{
+		{"plain", false, false, true, true},
+		{"allowed", true, false, false, false},
+		{"for Envoy", false, true, false, true},
+	} {
+		o := testOptions()
+		o.AllowUnenforced, o.Translate.RunsAllFilters = tt.allow, tt.envoy
+		res := NewBuilder(o).Build(input("a.yaml", gateway+filter))
+		text, err := res.Snapshot.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(res.Refused) > 0; got != tt.refused {
+			t.Errorf("%s: refused %v, want %v", tt.name, res.Refused, tt.refused)
+		}
+		if got := strings.Contains(string(text), "http.rbac.v3.RBAC"); got != tt.filter {
+			t.Errorf("%s: the filter is in the snapshot: %v, want %v", tt.name, got, tt.filter)
+		}
+	}
+}
+
 // TestBuildRefusesWhatItCannotReadOfProtection: a protecting object that does not
 // parse protects nothing, so serving without it would fail open.
 func TestBuildRefusesWhatItCannotReadOfProtection(t *testing.T) {

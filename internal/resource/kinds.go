@@ -52,7 +52,7 @@ func schemaOf(kind, group string) *schema {
 	case KindWorkloadEntry:
 		s = istio(func() any { return new(networking.WorkloadEntry) }, validateWorkloadEntry)
 	case KindEnvoyFilter:
-		s = istio(func() any { return new(networking.EnvoyFilter) }, nil)
+		s = istio(func() any { return new(networking.EnvoyFilter) }, validateEnvoyFilter)
 	case KindSidecar:
 		s = istio(func() any { return new(networking.Sidecar) }, nil)
 	case KindSecret:

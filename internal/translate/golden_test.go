@@ -36,31 +36,35 @@ func TestCases(t *testing.T) {
 		t.Fatalf("no cases: %v", err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runCase(t, file) })
+	}
+}
+
+func runCase(t *testing.T, file string) {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, opts := caseInput(t, archive)
+	s, diags := Snapshot(set, opts)
+	got := map[string]string{"outline": outline(s), "diags": lines(diags)}
+	if *update {
+		rewrite(t, file, archive, got)
+		return
+	}
+	for _, f := range archive.Files {
+		if text, ok := got[f.Name]; ok {
+			if diff := cmp.Diff(string(f.Data), text); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", f.Name, diff)
 			}
-			set, opts := caseInput(t, archive)
-			s, diags := Snapshot(set, opts)
-			got := map[string]string{"outline": outline(s), "diags": lines(diags)}
-			if *update {
-				rewrite(t, file, archive, got)
-				return
-			}
-			for _, f := range archive.Files {
-				if text, ok := got[f.Name]; ok {
-					if diff := cmp.Diff(string(f.Data), text); diff != "" {
-						t.Errorf("%s (-want +got):\n%s", f.Name, diff)
-					}
-				}
-			}
-		})
+		}
 	}
 }
 
 // caseInput reads the YAML files and the options: "upstream HOST=ADDR:PORT",
-// "secret NAMESPACE/NAME" for one with a certificate, "synthesize".
+// "secret NAMESPACE/NAME" for one with a certificate, "synthesize",
+// "allow-unenforced".
 func caseInput(t *testing.T, a *txtar.Archive) (*resource.Set, Options) {
 	t.Helper()
 	opts := Options{Node: DefaultNode(), Now: validFrom}
@@ -97,6 +101,8 @@ func option(t *testing.T, line string, opts *Options) []*resource.Resource {
 		return []*resource.Resource{testSecret(t, ns, name)}
 	case "expired":
 		opts.Now = validFrom.AddDate(1, 0, 0)
+	case "allow-unenforced":
+		opts.AllowUnenforced = true
 	case "synthesize":
 		opts.SynthesizeGateways = true
 	default:

@@ -11,6 +11,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/envoyfilter"
 	"github.com/crossgate/crossgate/internal/resource"
 	"github.com/crossgate/crossgate/internal/xds"
 )
@@ -25,6 +26,12 @@ type Options struct {
 	SynthesizeGateways bool
 	// MeshDomain completes short service names; empty means cluster.local.
 	MeshDomain string
+	// RunsAllFilters says that the snapshot is for a stock Envoy, which runs
+	// every filter that an EnvoyFilter can add.
+	RunsAllFilters bool
+	// AllowUnenforced leaves out, with a warning, what an EnvoyFilter adds to
+	// keep requests out and the engine does not run.
+	AllowUnenforced bool
 	// Now is the time that certificates must be valid at; zero skips the test.
 	Now time.Time
 }
@@ -54,6 +61,7 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 	t.reportUnserved()
 	t.reportUnknown()
 	t.clusters()
+	t.diags = append(t.diags, envoyfilter.Apply(t.out, set, t.filterOptions(o))...)
 	t.out.Seal()
 	t.diags.Sort()
 	return t.out, t.diags
@@ -80,6 +88,21 @@ type translator struct {
 	out   *xds.Snapshot
 	diags diag.List
 }
+
+// filterOptions is what EnvoyFilters can ask about the node.
+func (t *translator) filterOptions(o Options) envoyfilter.Options {
+	return envoyfilter.Options{
+		Name: t.node.Name, Namespace: t.node.Namespace, Labels: t.node.Labels,
+		Metadata: map[string]string{
+			"NAME": t.node.Name, "NAMESPACE": t.node.Namespace, "CLUSTER_ID": clusterID, "ISTIO_VERSION": istioVersion,
+		},
+		RunsAll: o.RunsAllFilters, AllowUnenforced: o.AllowUnenforced,
+	}
+}
+
+// istioVersion is the Istio whose gateway this is: what an EnvoyFilter's
+// proxyVersion is matched against.
+const istioVersion = "1.31.0"
 
 // report adds a diagnostic about a field of an object.
 func (t *translator) report(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {

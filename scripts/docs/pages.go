@@ -40,7 +40,7 @@ for all that is below it.
 	}
 	b.WriteString(`
 Kinds that guard something and are not enforced at all (AuthorizationPolicy, RequestAuthentication, PeerAuthentication,
-WasmPlugin, EnvoyFilter and the others of ` + "`security.istio.io` and `extensions.istio.io`" + `) are errors as a whole. Kinds without
+WasmPlugin and the others of ` + "`security.istio.io` and `extensions.istio.io`" + `) are errors as a whole. Kinds without
 effect on traffic are noted in one line each.
 `)
 	return b.Bytes()

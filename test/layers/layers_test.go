@@ -25,6 +25,7 @@ var layers = []string{
 	"origin format stats",
 	"cors http1 http2",
 	"resource xds",
+	"envoyfilter",
 	"source check translate harden upstream ads devkit",
 	"engine",
 	"pipeline",
