@@ -174,6 +174,11 @@ func (c *compiler) compileAction(out *route, a *routev3.RouteAction, vh *routev3
 	if out.retry, err = compileRetry(policy); err != nil {
 		return prefixed("retry_policy", err)
 	}
+	// A try that may take as long as all of them has no limit of its own
+	// (FilterUtility::finalTimeout of Envoy's router).
+	if r := out.retry; r != nil && out.timeout > 0 && r.perTry >= out.timeout {
+		r.perTry = 0
+	}
 	if out.internal, err = compileInternalRedirect(a.GetInternalRedirectPolicy()); err != nil {
 		return err
 	}

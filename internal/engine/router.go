@@ -84,13 +84,14 @@ func (s *stream) expectedMillis() int64 {
 	if s.manager.suppressEnvoy {
 		return 0
 	}
-	timeout := s.route.timeout
-	if r := s.route.retry; r != nil && r.perTry > 0 {
-		timeout = r.perTry
-	} else if timeout > 0 && s.attempts > 1 {
-		timeout -= time.Since(s.up.began)
+	left := s.route.timeout
+	if left > 0 && s.attempts > 1 {
+		left = max(left-time.Since(s.up.began), time.Millisecond)
 	}
-	return timeout.Milliseconds()
+	if r := s.route.retry; r != nil && r.perTry > 0 && (left == 0 || r.perTry < left) {
+		left = r.perTry
+	}
+	return left.Milliseconds()
 }
 
 // retry decides after an attempt whether there is another one, and waits for it.
