@@ -113,10 +113,6 @@ func policyFields(path string) []Field {
 	})
 	out = append(out, rules(kind, Ignored, "load balancing by hash, locality and warm-up", path+".loadBalancer")...)
 	out = append(out, rules(kind, Built, "", path+".connectionPool")...)
-	out = append(out, Field{
-		Kind: kind, Path: path + ".connectionPool.http.h2UpgradePolicy", State: Ignored, Why: "HTTP/2 to services, which the engine does not speak (a stock Envoy does)",
-		Except: []string{"DEFAULT", "DO_NOT_UPGRADE"},
-	})
 	out = append(out, rules(kind, Ignored, "some limits of connections",
 		path+".connectionPool.tcp.tcpKeepalive", path+".connectionPool.tcp.maxConnectionDuration", path+".connectionPool.tcp.idleTimeout",
 		path+".connectionPool.http.useClientProtocol", path+".connectionPool.http.maxConcurrentStreams", path+".connectionPool.http.http2KeepAlive")...)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -27,9 +28,10 @@ type client interface {
 	interrupt()
 	resume()
 
-	// hold notes the connection that the request waits for (nil: none), to be
-	// interrupted when the client goes away. It reports whether it has gone.
-	hold(c *upstream.Conn) (gone bool)
+	// hold notes the connection or the stream that the request waits for (nil:
+	// none), to be interrupted when the client goes away or the engine is
+	// closed. It reports whether the client has gone.
+	hold(c *upstream.Conn, st *http2.Stream) (gone bool)
 
 	// sendContinue sends 100 Continue.
 	sendContinue() error

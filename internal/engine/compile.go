@@ -122,6 +122,14 @@ func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
 		c.report("", "", err)
 	}
 	c.prog.clusters = set
+	c.prog.http2At = map[string]diag.Pos{}
+	for _, cl := range usable {
+		pos, ok := c.snap.Origins[xds.ClusterHTTP2Key(cl.GetName())]
+		if !ok {
+			pos = c.snap.Origins[xds.ClusterKey(cl.GetName())]
+		}
+		c.prog.http2At[cl.GetName()] = pos
+	}
 }
 
 // findSlots gives every filter name of the snapshot a place in the settings of

@@ -122,7 +122,7 @@ func TestRefusedClusters(t *testing.T) {
 		{`transport_socket: {name: envoy.transport_sockets.tls}`, "transport_socket"},
 		{`lb_policy: MAGLEV`, "lb_policy MAGLEV"},
 		{`health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]`, "health_checks"},
-		{`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`, "HTTP/2 to services"},
+		{`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http3_protocol_options: {}}}}`, "HTTP/3 to services"},
 	} {
 		b := start(t, bootstrap("", plainRoute, ""))
 		diags := b.engine.Publish(b.snapshot(strings.Replace(bootstrap("", plainRoute, ""), "    type: STATIC\n", "    type: STATIC\n    "+tt.field+"\n", 1)))

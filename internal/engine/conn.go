@@ -32,14 +32,15 @@ type conn struct {
 	head int    // in[:head] is the head
 	body requestBody
 
-	session  atomic.Pointer[http2.Session] // of HTTP/2
-	state    atomic.Int32
-	upstream atomic.Pointer[upstream.Conn] // what the request at hand waits for
-	readAt   time.Time                     // read deadline in force
-	writeAt  time.Time
-	vec      [2][]byte
-	bufs     net.Buffers
-	requests int
+	session        atomic.Pointer[http2.Session] // of HTTP/2
+	state          atomic.Int32
+	upstream       atomic.Pointer[upstream.Conn] // what the request at hand waits for
+	upstreamStream atomic.Pointer[http2.Stream]  // the same, of HTTP/2
+	readAt         time.Time                     // read deadline in force
+	writeAt        time.Time
+	vec            [2][]byte
+	bufs           net.Buffers
+	requests       int
 }
 
 // States of a connection, for draining.
@@ -293,8 +294,9 @@ func (c *conn) linger() {
 
 // hold implements client. Close finds the connection there that has to end at
 // once; a client that goes away meanwhile is noticed with the answer.
-func (c *conn) hold(up *upstream.Conn) bool {
+func (c *conn) hold(up *upstream.Conn, st *http2.Stream) bool {
 	c.upstream.Store(up)
+	c.upstreamStream.Store(st)
 	return false
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -24,6 +25,12 @@ type exchange struct {
 	buf   []byte // the answer: head, then a window of its body
 	r, w  int
 	chunk http1.ChunkDecoder
+
+	// Of a service that speaks HTTP/2: the stream in place of conn, and what
+	// was read of the body and is not in the window yet.
+	h2     *http2.Stream
+	h2host *upstream.Host
+	h2run  []byte
 
 	replay     []byte // what of the body has been sent, for another attempt
 	replayable bool
@@ -73,6 +80,9 @@ func (x *exchange) end() {
 // drop closes the upstream connection, if there is one.
 func (x *exchange) drop() {
 	x.stopPump()
+	if x.h2 != nil {
+		x.dropHTTP2()
+	}
 	if c := x.conn; c != nil {
 		x.hold(nil)
 		c.Discard()
@@ -83,7 +93,7 @@ func (x *exchange) drop() {
 // end at once.
 func (x *exchange) hold(c *upstream.Conn) {
 	x.conn = c
-	x.gone = x.s.client.hold(c)
+	x.gone = x.s.client.hold(c, x.h2)
 }
 
 // deadline is when waiting must end, and the failure that this is.
@@ -201,6 +211,10 @@ func (x *exchange) limit(now time.Time) {
 		now = time.Now()
 	}
 	at, length, _ := x.deadline(now)
+	if x.h2 != nil {
+		x.h2.SetReadDeadline(at)
+		return
+	}
 	x.conn.SetTimeout(at, deadlineSlack(length))
 }
 
@@ -284,7 +298,7 @@ func (x *exchange) readMore() failure {
 	if n > 0 {
 		return noFailure
 	}
-	if x.pump.failed.Load() || x.s.client.hold(x.conn) {
+	if x.pump.failed.Load() || x.s.client.hold(x.conn, nil) {
 		return failClient
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -303,6 +317,13 @@ func (x *exchange) readMore() failure {
 // release gives the connection back to its pool when the answer has ended and
 // nothing stands against its reuse.
 func (x *exchange) release(now time.Time) {
+	if x.h2 != nil {
+		if !x.joinPump() {
+			x.stopPump()
+		}
+		x.dropHTTP2()
+		return
+	}
 	if !x.joinPump() || x.s.resp.Close || x.r != x.w || !x.s.client.ended() {
 		x.drop()
 		return

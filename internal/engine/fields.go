@@ -137,8 +137,11 @@ func checkCluster(c *clusterv3.Cluster) error {
 		if err := any.UnmarshalTo(o); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
 		}
-		if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil || o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
-			return errors.New("HTTP/2 to services is not supported")
+		if o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
+			return errors.New("HTTP/3 to services is not supported")
+		}
+		if o.GetUseDownstreamProtocolConfig() != nil || o.GetAutoConfig() != nil {
+			return errors.New("a protocol to services that depends on the client or on ALPN is not supported")
 		}
 	}
 	return nil

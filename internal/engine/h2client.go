@@ -22,6 +22,7 @@ type h2client struct {
 
 	mu   sync.Mutex
 	up   *upstream.Conn
+	upst *http2.Stream
 	gone bool
 }
 
@@ -33,13 +34,16 @@ func (c *h2client) abort() {
 	if c.up != nil {
 		c.up.Interrupt()
 	}
+	if c.upst != nil {
+		h2uplink{c.upst}.Interrupt()
+	}
 }
 
 // hold implements client.
-func (c *h2client) hold(up *upstream.Conn) bool {
+func (c *h2client) hold(up *upstream.Conn, st *http2.Stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.up = up
+	c.up, c.upst = up, st
 	return c.gone
 }
 
@@ -124,6 +128,16 @@ func (c *h2client) write(p []byte, end bool) error {
 	return c.st.Write(p, end)
 }
 
+// end ends the answer, with the service's trailers if it speaks HTTP/2 too.
+func (c *h2client) end(x *exchange) error {
+	if x.h2 != nil {
+		if t := x.h2.Trailers(); t != nil {
+			return c.st.WriteTrailers(t)
+		}
+	}
+	return c.write(nil, true)
+}
+
 // relay implements client.
 func (c *h2client) relay(s *stream) error {
 	x := &s.up
@@ -151,7 +165,7 @@ func (c *h2client) relay(s *stream) error {
 				return rerr
 			}
 			r.Close, end = true, true
-			err = c.write(nil, true)
+			err = c.end(x)
 		}
 	}
 	if err != nil {

@@ -211,6 +211,9 @@ func (l *listener) closeConnections() {
 		if up := c.upstream.Load(); up != nil {
 			up.Interrupt()
 		}
+		if up := c.upstreamStream.Load(); up != nil {
+			h2uplink{up}.Interrupt()
+		}
 	}
 }
 

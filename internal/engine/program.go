@@ -2,6 +2,8 @@ package engine
 
 import (
 	"crypto/tls"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/diag"
@@ -16,6 +18,19 @@ type Program struct {
 	version   string
 	clusters  *upstream.Set
 	listeners []*listenerProgram
+
+	http2At map[string]diag.Pos // where clusters are said to speak HTTP/2
+	said    sync.Map            // the clusters that notHTTP2 has named
+}
+
+// notHTTP2 tells an operator, once for each cluster of a program, why its requests
+// fail: the service does not speak what the configuration says.
+func (p *Program) notHTTP2(log *slog.Logger, cluster string) {
+	if _, said := p.said.LoadOrStore(cluster, true); said {
+		return
+	}
+	log.Warn("the service does not speak HTTP/2, which its configuration asks for: requests to it fail with 502",
+		"cluster", cluster, "position", p.http2At[cluster].String())
 }
 
 // Version returns the version of the snapshot that the program was made from.

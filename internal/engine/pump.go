@@ -4,9 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/crossgate/crossgate/internal/http1"
-	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // pump is the goroutine that carries the rest of a request's body upstream while
@@ -28,11 +25,11 @@ func (x *exchange) startPump() {
 	x.pump.failed.Store(false)
 	s := x.s
 	s.client.unlimit()
-	conn := x.conn
-	x.pump.done.Go(func() { x.runPump(conn) })
+	to := x.link()
+	x.pump.done.Go(func() { x.runPump(to) })
 }
 
-func (x *exchange) runPump(conn *upstream.Conn) {
+func (x *exchange) runPump(to uplink) {
 	s := x.s
 	body := s.client
 	out := s.peer.engine.buffers.get()
@@ -48,46 +45,26 @@ func (x *exchange) runPump(conn *upstream.Conn) {
 			if !x.pump.stopped.Load() {
 				x.clientError = err
 				x.pump.failed.Store(true)
-				conn.Interrupt()
+				to.Interrupt()
 			}
 			return
 		}
 		x.remember(data)
 		x.pump.last.Store(body.ended())
-		if !x.forward(conn, out, data) {
+		// A write that fails is no failure of the request: the answer, or its
+		// absence, tells.
+		if len(data) > 0 && to.send(data, out, s.req.Framing) != nil {
 			return
 		}
 	}
 	x.pump.last.Store(true)
-	if s.req.Framing == http1.Chunked {
-		if _, err := conn.Write(http1.AppendLastChunk(out[:0], nil)); err != nil {
-			return
-		}
+	if to.end(body.trailers(), out, s.req.Framing) != nil {
+		return
 	}
 	now := time.Now()
 	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
 	at, _, _ := x.deadline(now)
-	conn.LimitReads(at)
-}
-
-// forward writes a run of the body upstream. A write that fails is no failure of
-// the request: the answer, or its absence, tells.
-func (x *exchange) forward(conn *upstream.Conn, out, data []byte) bool {
-	if len(data) == 0 {
-		return true
-	}
-	if x.s.req.Framing != http1.Chunked {
-		_, err := conn.Write(data)
-		return err == nil
-	}
-	for len(data) > 0 {
-		n := min(len(data), len(out)-32)
-		if _, err := conn.Write(appendBody(out[:0], data[:n], http1.Chunked)); err != nil {
-			return false
-		}
-		data = data[n:]
-	}
-	return true
+	to.LimitReads(at)
 }
 
 // stopPump ends the pump. What it has read is in the replay buffer.
@@ -99,8 +76,8 @@ func (x *exchange) stopPump() {
 	x.pump.stopped.Store(true)
 	c := x.s.client
 	c.interrupt()
-	if x.conn != nil {
-		x.conn.Interrupt()
+	if to := x.link(); to != nil {
+		to.Interrupt()
 	}
 	x.pump.done.Wait()
 	c.resume()
@@ -115,10 +92,12 @@ func (x *exchange) joinPump() bool {
 	if !x.pump.last.Load() {
 		return false
 	}
-	_ = x.conn.SetWriteDeadline(time.Now().Add(lastWriteTime))
+	x.link().limitWrites(time.Now().Add(lastWriteTime))
 	x.pump.done.Wait()
 	x.pump.running = false
-	x.conn.ClearTimeout()
+	if x.conn != nil {
+		x.conn.ClearTimeout()
+	}
 	return true
 }
 

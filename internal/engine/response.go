@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
 )
 
 var (
@@ -123,11 +124,20 @@ func (s *stream) broken(err error) {
 			s.flags ^= flagUpstreamTimeout | flagStreamIdle
 			s.details = "stream_idle_timeout"
 		}
+	case remoteReset(err):
+		s.flags |= flagUpstreamReset
+		s.details = "upstream_reset_after_response_started{remote_reset}"
 	default:
 		s.flags |= flagUpstreamProtocolError
 		s.details = "upstream_reset_after_response_started{protocol_error}"
 	}
 	s.up.drop()
+}
+
+// remoteReset reports whether the service has reset its stream.
+func remoteReset(err error) bool {
+	var reset *http2.ResetError
+	return errors.As(err, &reset) && reset.Remote
 }
 
 // clientError is an error of writing to the client.
@@ -143,6 +153,9 @@ func (x *exchange) readBody(want int64) error {
 	} else if x.w == len(x.buf) {
 		x.w = copy(x.buf, x.buf[x.r:x.w])
 		x.r = 0
+	}
+	if x.h2 != nil {
+		return x.readBodyHTTP2()
 	}
 	if want > int64(len(x.buf)) && len(x.buf) < largeBuffer && x.w == 0 {
 		x.s.peer.engine.buffers.put(x.buf)

@@ -122,6 +122,8 @@ const (
 	failConnect
 	failClosed   // the upstream ended the connection before the answer
 	failProtocol // what came is no HTTP
+	failReset    // the service has reset the stream
+	failRefused  // the service has not begun with the stream
 	failPerTry
 	failTimeout
 	failIdle
@@ -135,7 +137,9 @@ func (p *retryPolicy) wantsAfter(f failure) bool {
 	switch f {
 	case failConnect:
 		return p.on&(onConnectFailure|on5xx|onGatewayError|onReset) != 0
-	case failClosed, failProtocol, failPerTry:
+	case failRefused:
+		return p.on&(onRefusedStream|on5xx|onGatewayError|onReset) != 0
+	case failClosed, failProtocol, failReset, failPerTry:
 		return p.on&(on5xx|onGatewayError|onReset) != 0
 	}
 	return false

@@ -146,6 +146,9 @@ func (s *stream) attempt() failure {
 	if s.route.retry != nil {
 		s.up.tried = append(s.up.tried, h)
 	}
+	if c.HTTP2 {
+		return s.attemptHTTP2(h)
+	}
 	for {
 		conn, reused, err := s.up.connect(h, c.ConnectTimeout)
 		if err != nil {
@@ -230,6 +233,12 @@ func (s *stream) failReset(f failure) {
 	case failProtocol:
 		s.flags |= flagUpstreamProtocolError
 		status, reason, detail = 502, "protocol error", "protocol_error"
+	case failReset, failRefused:
+		s.flags |= flagUpstreamReset
+		reason, detail = "remote reset", "remote_reset"
+		if f == failRefused {
+			reason, detail = "remote refused stream reset", "remote_refused_stream_reset"
+		}
 	case failOverflow:
 		s.flags |= flagOverflow
 		reason, detail = "overflow", "overflow"

@@ -187,6 +187,7 @@ const (
 	flagNoRoute
 	flagNoCluster
 	flagNoHealthyUpstream
+	flagUpstreamReset
 	flagConnectFailure
 	flagUpstreamClosed
 	flagUpstreamProtocolError
@@ -203,6 +204,7 @@ var flagNames = []struct{ short, long string }{
 	{"NR", "NoRouteFound"},
 	{"NC", "NoClusterFound"},
 	{"UH", "NoHealthyUpstream"},
+	{"UR", "UpstreamRemoteReset"},
 	{"UF", "UpstreamConnectionFailure"},
 	{"UC", "UpstreamConnectionTermination"},
 	{"UPE", "UpstreamProtocolError"},

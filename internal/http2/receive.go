@@ -232,7 +232,7 @@ func (s *Session) headEnd(st *Stream, fault error) error {
 		}
 		st.trailers = h
 	} else {
-		st.head, st.headCame = h, true
+		st.head, st.headCame, st.headOnly = h, true, end
 		if !(s.handle == nil && st.noBody(h.Status)) {
 			st.expect = h.ContentLength
 		}

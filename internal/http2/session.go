@@ -104,6 +104,7 @@ func (s *Session) Run(initial []byte) error {
 	var fault *ConnectionError
 	if errors.As(err, &fault) {
 		s.sayGoodbye(fault.Code, fault.Reason)
+		s.fail(fault)
 	}
 	s.fail(ErrClosed)
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errIdle) {

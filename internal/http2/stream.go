@@ -20,6 +20,7 @@ type Stream struct {
 	// What follows is guarded by s.mu.
 	head, trailers *Head
 	headCame       bool
+	headOnly       bool   // the head has ended the message
 	method         string // of a client's request
 	recv, lent     []byte
 	recvEnd        bool
@@ -49,6 +50,9 @@ func (st *Stream) ID() uint32 { return st.id }
 // Head is the request's head on the answering side, and on the asking side the
 // answer's once ReadHead has returned nil.
 func (st *Stream) Head() *Head { return st.head }
+
+// HeadOnly reports whether nothing follows the head.
+func (st *Stream) HeadOnly() bool { return st.headOnly }
 
 // wake tells a waiting goroutine to look again.
 func wake(ch chan struct{}) {

@@ -89,6 +89,9 @@ func (b *clusterBuilder) build() {
 	b.discovery(c)
 	b.t.out.Clusters = append(b.t.out.Clusters, c)
 	b.t.out.Origins[xds.ClusterKey(name)] = position(b.svc.Resource, "spec.ports")
+	if policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
+		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = position(b.rule.Resource, "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
+	}
 }
 
 // plaintext reports whether the service may be reached without TLS. Where TLS

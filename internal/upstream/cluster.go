@@ -16,6 +16,8 @@ type Cluster struct {
 	Name string
 	// ConnectTimeout bounds a dial.
 	ConnectTimeout time.Duration
+	// HTTP2 says that the hosts speak HTTP/2 without being asked.
+	HTTP2 bool
 	// Service is Istio's name of the service behind the cluster, if the
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service

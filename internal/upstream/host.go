@@ -28,10 +28,12 @@ type Host struct {
 	limits *limits
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 
-	active  atomic.Int64 // connections in use
+	active  atomic.Int64 // requests under way
 	mu      sync.Mutex
 	idle    []*Conn
 	retired bool
+
+	sessions sessions // of HTTP/2
 }
 
 // Conn is a connection to a host. It is used by one request at a time.
@@ -187,6 +189,7 @@ func (h *Host) retire() {
 	for _, c := range idle {
 		c.Discard()
 	}
+	h.sessions.retire()
 }
 
 // limits are the circuit breakers of one cluster.

@@ -10,6 +10,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -70,6 +71,10 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), policy: c.GetLbPolicy()}
 	if c.GetConnectTimeout() != nil {
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
+	}
+	var err error
+	if out.HTTP2, err = speaksHTTP2(c); err != nil {
+		return nil, err
 	}
 	known := map[string]*Host{}
 	if old := prev.unchanged(c); old != nil {
@@ -202,4 +207,18 @@ func service(c *clusterv3.Cluster) Service {
 	}
 	f := list[0].GetStructValue().GetFields()
 	return Service{Host: f["host"].GetStringValue(), Name: f["name"].GetStringValue(), Namespace: f["namespace"].GetStringValue()}
+}
+
+// speaksHTTP2 reads the protocol that a cluster asks for.
+func speaksHTTP2(c *clusterv3.Cluster) (bool, error) {
+	for name, any := range c.GetTypedExtensionProtocolOptions() {
+		o := &httpv3.HttpProtocolOptions{}
+		if err := any.UnmarshalTo(o); err != nil {
+			return false, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
+		}
+		if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -57,5 +57,8 @@ func CorsKey(routeConfig, vhost string, index int) string {
 // ClusterKey is the key of a cluster.
 func ClusterKey(name string) string { return "cluster/" + name }
 
+// ClusterHTTP2Key is the key of what makes a cluster speak HTTP/2.
+func ClusterHTTP2Key(name string) string { return "http2/" + name }
+
 // SecretKey is the key of a TLS secret.
 func SecretKey(name string) string { return "secret/" + name }

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/http2"
+	"github.com/crossgate/crossgate/internal/upstream"
+)
+
+// maxSessions bounds how many connections are tried for one attempt, of which
+// each turned out to take no more streams.
+const maxSessions = 3
+
+// attemptHTTP2 is attempt for a service that speaks HTTP/2.
+func (s *stream) attemptHTTP2(h *upstream.Host) failure {
+	c, x := s.target.cluster, &s.up
+	if s.upgraded {
+		return failProtocol // a tunnel needs extended CONNECT, which is not spoken
+	}
+	for range maxSessions {
+		session, err := x.session(h, c.ConnectTimeout)
+		if err != nil {
+			return s.connectFailure(err)
+		}
+		s.upstreamAddress = h.AddressText()
+		f, taken := x.sendHTTP2(session, h)
+		if !taken {
+			continue
+		}
+		if f == noFailure {
+			f = x.readHeadHTTP2()
+		}
+		if f == failProtocol {
+			s.prog.notHTTP2(s.peer.engine.log, c.Name)
+		}
+		return f
+	}
+	return failOverflow
+}
+
+// session takes an HTTP/2 connection to the host.
+func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Session, error) {
+	ctx := x.s.peer.engine.ctx
+	if left, limited := x.timeLeft(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
+		defer cancel()
+	}
+	return h.Session(ctx, timeout)
+}
+
+// sendHTTP2 opens a stream with the request's head; the body follows by the pump.
+// taken is false if the session takes no stream any more.
+func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failure, taken bool) {
+	s, body := x.s, x.s.client
+	head := http2.Head{Method: s.req.Method, Scheme: s.scheme, Authority: s.authority, Path: s.path, Headers: s.req.Headers}
+	ended := body.ended()
+	st, err := session.Open(&head, ended && len(x.replay) == 0)
+	if err != nil {
+		return failClosed, false
+	}
+	h.BeginStream()
+	x.h2, x.h2host = st, h
+	if x.hold(nil); x.gone {
+		return failClient, true
+	}
+	if ended {
+		x.uploaded.CompareAndSwap(0, 1)
+	}
+	x.limit(s.up.began)
+	if len(x.replay) > 0 {
+		if err := st.Write(x.replay, ended); err != nil {
+			return x.failureHTTP2(err), true
+		}
+	}
+	if !ended {
+		x.startPump()
+	}
+	return noFailure, true
+}
+
+// readHeadHTTP2 waits for the head of the answer.
+func (x *exchange) readHeadHTTP2() failure {
+	x.r, x.w = 0, 0
+	if err := x.h2.ReadHead(); err != nil {
+		return x.failureHTTP2(err)
+	}
+	s, r := x.s, &x.s.resp
+	h := x.h2.Head()
+	r.Status = h.Status
+	r.Headers.Fields = append(r.Headers.Fields[:0], h.Headers.Fields...)
+	http1.JoinResponse(&r.Headers, &s.arena)
+	r.Framing, r.ContentLength = http1.UntilClose, -1
+	if x.h2.HeadOnly() {
+		r.Framing, r.ContentLength = http1.NoBody, 0
+	}
+	s.upstreamFirst = time.Now()
+	return noFailure
+}
+
+// readBodyHTTP2 reads the next part of the answer's body into the window.
+func (x *exchange) readBodyHTTP2() error {
+	if x.idle() > 0 {
+		at, _, _ := x.deadline(time.Now())
+		x.h2.SetReadDeadline(at)
+	}
+	if len(x.h2run) == 0 {
+		run, err := x.h2.Next(true)
+		if err != nil {
+			return err
+		}
+		x.h2run = run
+	}
+	n := copy(x.buf[x.w:], x.h2run)
+	x.h2run = x.h2run[n:]
+	x.w += n
+	return nil
+}
+
+// failureHTTP2 is what an error of a stream means for the request.
+func (x *exchange) failureHTTP2(err error) failure {
+	var reset *http2.ResetError
+	var fault *http2.ConnectionError
+	switch {
+	case x.pump.failed.Load() || x.s.client.hold(nil, x.h2):
+		return failClient
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if x.expired() {
+			return failTimeout
+		}
+		_, _, why := x.deadline(time.Now())
+		return why
+	case errors.As(err, &fault):
+		return failProtocol
+	case errors.Is(err, http2.ErrGoAway):
+		return failRefused
+	case errors.As(err, &reset):
+		switch {
+		case !reset.Remote:
+			return failProtocol
+		case reset.Code == http2.RefusedStream:
+			return failRefused
+		}
+		return failReset
+	case errors.Is(err, io.EOF):
+		return failProtocol
+	}
+	return failClosed
+}
+
+// dropHTTP2 ends the use of the stream.
+func (x *exchange) dropHTTP2() {
+	st, h := x.h2, x.h2host
+	x.h2, x.h2host, x.h2run = nil, nil, nil
+	x.hold(nil)
+	st.Close()
+	h.EndStream()
+}
