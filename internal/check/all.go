@@ -9,6 +9,7 @@ func Suite() []*Check {
 		noEffect(),
 		reference(),
 		gatewayHost(),
+		catchAll(),
 		meshHost(),
 		unreachableRule(),
 		ineffectiveMatch(),

@@ -11,6 +11,8 @@ const (
 	CodeNoEffect = "CG0011"
 	// CodeUnbuilt: the field is not translated yet.
 	CodeUnbuilt = "CG0012"
+	// CodeCatchAll: another VirtualService takes the requests of a route.
+	CodeCatchAll = "CG0013"
 	// The rest are Istio's messages of these names.
 	CodeDeprecated             = "IST0002" // Deprecated
 	CodeReference              = "IST0101" // ReferencedResourceNotFound
@@ -56,6 +58,7 @@ func Codes() []Code {
 		{"CG0010", "The input asks for protection that is not enforced; --allow-unenforced serves all the same."},
 		{"CG0011", "The object is of a kind that has no effect on traffic here."},
 		{"CG0012", "The field is not translated yet and has no effect."},
+		{"CG0013", "Two VirtualServices of one host have a route for every path, and only the first gets requests."},
 		{"CG0201", "A field asks for what is not translated yet; what depends on it is left out."},
 		{"CG0202", "The Gateway or EnvoyFilter is for other workloads than this one."},
 		{"CG0204", "A destination has no endpoints; requests to it are answered 503."},

@@ -56,7 +56,8 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 		return // The check of references says so.
 	}
 	if len(svc.endpointsFor(sp, sub)) == 0 {
-		report(diag.Warning, CodeNoEndpoints, ".host", "%s has no endpoints, so requests are answered 503; to send them somewhere add %s",
+		// The Service of a cluster has its endpoints there: nothing to repair.
+		report(diag.Info, CodeNoEndpoints, ".host", "%s has no endpoints in the input, so requests are answered 503; to send them somewhere add %s",
 			strings.TrimSuffix(host+" subset "+dst.GetSubset(), " subset "), flag)
 	}
 }

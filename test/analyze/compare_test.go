@@ -111,30 +111,41 @@ func TestChecks(t *testing.T) {
 }
 
 // guideDocuments writes the documents of the guide and returns their files by
-// number, from the scripts that serve them.
+// number, from the scripts that serve them and, where nothing is
+// served, from testdata.
 func guideDocuments(t *testing.T) map[string]string {
 	t.Helper()
-	scripts, err := filepath.Glob("../scripts/guide/[01]*.txtar")
+	files, err := filepath.Glob("../scripts/guide/*-api-*.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	out := make(map[string]string)
-	for _, s := range scripts {
+	for _, s := range files {
+		n := filepath.Base(s)[:2]
 		a, err := txtar.ParseFile(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range a.Files {
-			if f.Name != "guide.yaml" {
+			if f.Name != "guide.yaml" || out[n] != "" {
 				continue
 			}
-			path := filepath.Join(dir, strings.TrimSuffix(filepath.Base(s), ".txtar")+".yaml")
-			if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+			out[n] = filepath.Join(dir, n+".yaml")
+			if err := os.WriteFile(out[n], f.Data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out[filepath.Base(s)[:2]] = path
 		}
+	}
+	more, err := filepath.Glob("testdata/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range more {
+		out[filepath.Base(f)[:2]] = f
+	}
+	if len(out) != 17 {
+		t.Fatalf("%d documents, want 17: %v", len(out), out)
 	}
 	return out
 }
