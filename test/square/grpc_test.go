@@ -1,0 +1,193 @@
+package square
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// grpcService echoes payloads in all four kinds of calls.
+type grpcService struct {
+	testpb.UnimplementedTestServiceServer
+}
+
+func (grpcService) UnaryCall(ctx context.Context, r *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+	if s := r.GetResponseStatus(); s != nil {
+		return nil, status.Error(codes.Code(s.GetCode()), s.GetMessage())
+	}
+	_ = grpc.SetTrailer(ctx, metadata.Pairs("x-end", "unary"))
+	return &testpb.SimpleResponse{Payload: r.GetPayload()}, nil
+}
+
+func (grpcService) EmptyCall(ctx context.Context, _ *testpb.Empty) (*testpb.Empty, error) {
+	<-ctx.Done() // an answer that does not come
+	return nil, ctx.Err()
+}
+
+func (grpcService) StreamingOutputCall(r *testpb.StreamingOutputCallRequest, s grpc.ServerStreamingServer[testpb.StreamingOutputCallResponse]) error {
+	for _, p := range r.GetResponseParameters() {
+		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{Body: make([]byte, p.GetSize())}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (grpcService) StreamingInputCall(s grpc.ClientStreamingServer[testpb.StreamingInputCallRequest, testpb.StreamingInputCallResponse]) error {
+	n := 0
+	for {
+		r, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			return s.SendAndClose(&testpb.StreamingInputCallResponse{AggregatedPayloadSize: int32(n)})
+		}
+		if err != nil {
+			return err
+		}
+		n += len(r.GetPayload().GetBody())
+	}
+}
+
+func (grpcService) FullDuplexCall(s grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+	for {
+		r, err := s.Recv()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return err
+		}
+		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: r.GetPayload()}); err != nil {
+			return err
+		}
+	}
+}
+
+func listenGRPC(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := grpc.NewServer()
+	testpb.RegisterTestServiceServer(srv, grpcService{})
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(srv.Stop)
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// TestGRPC: all kinds of calls pass through both data planes.
+func TestGRPC(t *testing.T) {
+	b := newBench(t, planesOf(t))
+	text := fmt.Sprintf(upstreamBootstrap, speaksHTTP2, listenGRPC(t), freePort())
+	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(corners); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, c := range corners {
+		t.Run(c.Name, func(t *testing.T) {
+			cc, err := grpc.NewClient(c.addrs[c.first], grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("a.test"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = cc.Close() }()
+			callAll(t, testpb.NewTestServiceClient(cc))
+		})
+	}
+}
+
+func callAll(t *testing.T, client testpb.TestServiceClient) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var trailer metadata.MD
+	body := make([]byte, 200_000)
+	r, err := client.UnaryCall(ctx, &testpb.SimpleRequest{Payload: &testpb.Payload{Body: body}}, grpc.Trailer(&trailer))
+	if err != nil || len(r.GetPayload().GetBody()) != len(body) || len(trailer.Get("x-end")) != 1 {
+		t.Errorf("unary: %d bytes, trailers %v, %v", len(r.GetPayload().GetBody()), trailer, err)
+	}
+	_, err = client.UnaryCall(ctx, &testpb.SimpleRequest{ResponseStatus: &testpb.EchoStatus{Code: int32(codes.DataLoss), Message: "gone, ünd %"}})
+	if s := status.Convert(err); s.Code() != codes.DataLoss || s.Message() != "gone, ünd %" {
+		t.Errorf("status: %v", err)
+	}
+	short, stop := context.WithTimeout(ctx, 200*time.Millisecond)
+	if _, err = client.EmptyCall(short, &testpb.Empty{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("deadline: %v", err)
+	}
+	stop()
+	serverStream(ctx, t, client)
+	clientStream(ctx, t, client)
+	pingPong(ctx, t, client)
+}
+
+func serverStream(ctx context.Context, t *testing.T, client testpb.TestServiceClient) {
+	sizes := []int32{1, 100_000, 0, 31}
+	r := &testpb.StreamingOutputCallRequest{}
+	for _, n := range sizes {
+		r.ResponseParameters = append(r.ResponseParameters, &testpb.ResponseParameters{Size: n})
+	}
+	s, err := client.StreamingOutputCall(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range sizes {
+		m, err := s.Recv()
+		if err != nil || len(m.GetPayload().GetBody()) != int(n) {
+			t.Fatalf("server stream: %d bytes, want %d, %v", len(m.GetPayload().GetBody()), n, err)
+		}
+	}
+	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("server stream: ended with %v", err)
+	}
+}
+
+func clientStream(ctx context.Context, t *testing.T, client testpb.TestServiceClient) {
+	s, err := client.StreamingInputCall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if err := s.Send(&testpb.StreamingInputCallRequest{Payload: &testpb.Payload{Body: make([]byte, 30_000)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := s.CloseAndRecv(); err != nil || r.GetAggregatedPayloadSize() != 300_000 {
+		t.Errorf("client stream: %v %v", r, err)
+	}
+}
+
+// pingPong sends the next message only when the last one has come back.
+func pingPong(ctx context.Context, t *testing.T, client testpb.TestServiceClient) {
+	s, err := client.FullDuplexCall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if err := s.Send(&testpb.StreamingOutputCallRequest{Payload: &testpb.Payload{Body: make([]byte, 100*i)}}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Recv(); err != nil || len(m.GetPayload().GetBody()) != 100*i {
+			t.Fatalf("ping pong: %d bytes, want %d, %v", len(m.GetPayload().GetBody()), 100*i, err)
+		}
+	}
+	if err := s.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("ping pong: ended with %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package square
+
+import (
+	"bytes"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/websocket"
+)
+
+// TestWebSocket: messages of all sizes come back through both data planes.
+func TestWebSocket(t *testing.T) {
+	srv := httptest.NewServer(websocket.Handler(func(ws *websocket.Conn) {
+		for {
+			var m []byte
+			if websocket.Message.Receive(ws, &m) != nil || websocket.Message.Send(ws, m) != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	var port int
+	if _, err := fmt.Sscanf(srv.Listener.Addr().String(), "127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", port, freePort())
+	text = strings.Replace(text, "          stat_prefix: s\n", "          stat_prefix: s\n          upgrade_configs: [{upgrade_type: websocket}]\n", 1)
+	b := newBench(t, planesOf(t))
+	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(corners); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, c := range corners {
+		t.Run(c.Name, func(t *testing.T) {
+			ws, err := websocket.Dial("ws://"+c.addrs[c.first]+"/chat", "", "http://a.test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ws.Close() }()
+			for _, n := range []int{0, 1, 125, 126, 65_536, 300_000} {
+				sent, got := bytes.Repeat([]byte{'w'}, n), []byte(nil)
+				if err := websocket.Message.Send(ws, sent); err != nil {
+					t.Fatal(err)
+				}
+				if err := websocket.Message.Receive(ws, &got); err != nil || !bytes.Equal(got, sent) {
+					t.Errorf("%d bytes: %d came back, %v", n, len(got), err)
+				}
+			}
+		})
+	}
+}
