@@ -14,11 +14,11 @@ GOTEST  = $(GO) test -json -vet=off
 
 # The packages whose code runs in several goroutines.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard $(addprefix internal/,source stats upstream engine ads pipeline console devkit)))
-SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl)
+SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl test/browser)
 SOURCES    := $(shell find cmd internal -name '*.go' -o -name '*.html' -o -name '*.js' 2>/dev/null) go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl sizes fuzz bench \
+.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl browser sizes fuzz bench \
   bench-quick tools clean FORCE
 
 help: ## list the targets
@@ -69,6 +69,10 @@ endurance guide examples: $(STAGE) .tools/envoy/VERSION
 
 istioctl: $(STAGE) .tools/istioctl/VERSION .tools/envoy/VERSION ## proxy-config and analyze beside the real istioctl, on our dumps, Envoy's and generated ones
 	@$(RUN) 8m -gotest istioctl $(GOTEST) -count=1 -timeout 8m ./test/istioctl ./test/analyze
+
+browser: $(STAGE) ## the guide's credentials picture in a real Chromium
+	@scripts/install-tools.sh chromium
+	@$(RUN) 8m -gotest browser $(GOTEST) -count=1 -timeout 8m ./test/browser
 
 sizes: ## the files and functions that are larger than we aim at
 	@$(GO) test -count=1 -run TestSizes -v ./test/layers

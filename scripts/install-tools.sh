@@ -2,7 +2,7 @@
 # Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
 # `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
 # benchmark needs of the system (nginx, haproxy, wrk), through the package manager; `istioctl`, the real one, built from the
-# version in tools/istioctl/go.mod (minutes, once), and jq.
+# version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -82,6 +82,13 @@ install_istioctl() {
   echo "$want" > .tools/istioctl/VERSION
 }
 
+install_chromium() {
+  for browser in chromium chromium-browser google-chrome; do
+    if command -v "$browser" >/dev/null; then return; fi
+  done
+  need chromium chromium
+}
+
 install_peers() {
   need nginx nginx
   need haproxy haproxy
@@ -91,7 +98,7 @@ install_peers() {
 [ $# -gt 0 ] || set -- lint envoy
 for what; do
   case "$what" in
-    lint | envoy | istioctl | peers) "install_$what" ;;
-    *) echo "usage: install-tools.sh [lint] [envoy] [istioctl] [peers]" >&2; exit 2 ;;
+    lint | envoy | istioctl | chromium | peers) "install_$what" ;;
+    *) echo "usage: install-tools.sh [lint] [envoy] [istioctl] [chromium] [peers]" >&2; exit 2 ;;
   esac
 done
