@@ -164,7 +164,7 @@ func (m *manager) setModes(h *hcmv3.HttpConnectionManager) error {
 	}
 	switch h.GetForwardClientCertDetails() {
 	case hcmv3.HttpConnectionManager_SANITIZE, hcmv3.HttpConnectionManager_SANITIZE_SET:
-		// Without client certificates both mean: the header is removed.
+		m.certDetails = compileCertDetails(h)
 	default:
 		return fmt.Errorf("forward_client_cert_details %s is not supported", h.GetForwardClientCertDetails())
 	}

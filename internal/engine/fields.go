@@ -26,7 +26,7 @@ var runs = map[protoreflect.FullName]string{
 		" server_name server_header_transformation use_remote_address xff_num_trusted_hops skip_xff_append via generate_request_id preserve_external_request_id" +
 		" always_set_request_id_in_response normalize_path merge_slashes path_with_escaped_slashes_action common_http_protocol_options http_protocol_options" +
 		" stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs strip_any_host_port strip_trailing_host_dot proxy_100_continue" +
-		" request_id_extension forward_client_cert_details tracing http2_protocol_options | set_current_client_cert_details drain_timeout delayed_close_timeout add_user_agent access_log_options",
+		" request_id_extension forward_client_cert_details tracing http2_protocol_options set_current_client_cert_details | drain_timeout delayed_close_timeout add_user_agent access_log_options",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config is_optional disabled",
 	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        "route_config_name | config_source",
 	"envoy.config.core.v3.Http2ProtocolOptions": "max_concurrent_streams | hpack_table_size initial_stream_window_size initial_connection_window_size" +
@@ -58,10 +58,14 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.filters.http.fault.v3.HTTPFault":               "abort",
 	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status percentage",
 	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": "common_tls_context require_client_certificate | disable_stateless_session_resumption",
-	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext":     "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols",
-	"envoy.extensions.transport_sockets.tls.v3.TlsParameters":        "tls_minimum_protocol_version tls_maximum_protocol_version",
-	"envoy.extensions.transport_sockets.tls.v3.TlsCertificate":       "certificate_chain private_key",
-	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig":      "name | sds_config",
+	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext": "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols" +
+		" validation_context combined_validation_context validation_context_sds_secret_config",
+	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext": "default_validation_context validation_context_sds_secret_config",
+	"envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext": "trusted_ca match_typed_subject_alt_names match_subject_alt_names verify_certificate_hash" +
+		" verify_certificate_spki",
+	"envoy.extensions.transport_sockets.tls.v3.TlsParameters":   "tls_minimum_protocol_version tls_maximum_protocol_version",
+	"envoy.extensions.transport_sockets.tls.v3.TlsCertificate":  "certificate_chain private_key",
+	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": "name | sds_config",
 	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket_matches" +
 		" typed_extension_protocol_options | alt_stat_name metadata common_lb_config dns_lookup_family dns_refresh_rate respect_dns_ttl dns_jitter" +
 		" per_connection_buffer_limit_bytes upstream_connection_options outlier_detection",

@@ -85,6 +85,7 @@ type manager struct {
 	websocket         bool
 	egressTracing     bool
 	defaultHost10     []byte
+	certDetails       *certDetails
 
 	idleTimeout       time.Duration
 	streamIdleTimeout time.Duration

@@ -127,7 +127,7 @@ func (s *stream) prepareHeaders() {
 	s.dropHopByHop()
 	external := s.forwardedFor()
 	s.dropInternal(s.manager.useRemoteAddress)
-	h.Remove("x-forwarded-client-cert")
+	s.forwardClientCert(h)
 	proto, has := h.Get("x-forwarded-proto")
 	switch {
 	case s.manager.useRemoteAddress && s.manager.trustedHops == 0:

@@ -1,0 +1,172 @@
+package square
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+// authority issues certificates.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	n    int64
+}
+
+func newAuthority(t *testing.T, name string) *authority {
+	a := &authority{t: t}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	pair := a.issue(template)
+	a.cert, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
+	return a
+}
+
+func (a *authority) issue(template *x509.Certificate) tls.Certificate {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.n++
+	template.SerialNumber = big.NewInt(a.n)
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// inline writes bytes as a JSON string of PEM.
+func inline(kind string, der []byte) string {
+	return `"` + strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})), "\n", `\n`) + `"`
+}
+
+func keyOf(t *testing.T, c tls.Certificate) []byte {
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func certificateSocket(t *testing.T, server tls.Certificate, more, common string) string {
+	return `{name: envoy.transport_sockets.tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, ` + more +
+		` common_tls_context: {` + common + ` alpn_protocols: [h2, http/1.1], tls_certificates: [{certificate_chain: {inline_string: ` + inline("CERTIFICATE", server.Certificate[0]) +
+		`}, private_key: {inline_string: ` + inline("PRIVATE KEY", keyOf(t, server)) + `}}]}}}`
+}
+
+// TestClientCertificates compares which client certificates are taken, and what
+// the service is told of them.
+func TestClientCertificates(t *testing.T) {
+	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
+	server := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}})
+	spiffe, _ := url.Parse("spiffe://cluster.local/ns/x/sa/y")
+	second, _ := url.Parse("https://u2.test/a;b")
+	clients := map[string]*tls.Certificate{"none": nil}
+	add := func(name string, a *authority, template *x509.Certificate) {
+		c := a.issue(template)
+		clients[name] = &c
+	}
+	add("plain", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "plain"}})
+	add("names", ca, &x509.Certificate{
+		Subject: pkix.Name{
+			Country: []string{"DE"}, Organization: []string{`Acme, Inc. "q"`}, OrganizationalUnit: []string{"x;y", "z+1"}, CommonName: "client one",
+			ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "a@b.c"}},
+		},
+		DNSNames: []string{"c1.test", "c2.test"}, URIs: []*url.URL{spiffe, second}, EmailAddresses: []string{"e@f.g"},
+	})
+	add("client usage", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	add("server usage", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	add("another authority", other, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}})
+
+	trusted := "trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}"
+	for name, socket := range map[string]string{
+		"required": certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+"},"),
+		"optional": certificateSocket(t, server, "", "validation_context: {"+trusted+"},"),
+		"by name":  certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+", match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: c1.test}}]},"),
+	} {
+		t.Run(name, func(t *testing.T) { compareClients(t, socket, clients) })
+	}
+}
+
+func compareClients(t *testing.T, socket string, clients map[string]*tls.Certificate) {
+	b := newBench(t, planesOf(t))
+	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", b.up.Port(), freePort())
+	text = strings.Replace(text, "    - filters:\n", "    - transport_socket: "+socket+"\n      filters:\n", 1)
+	text = strings.Replace(text, "          stat_prefix: s\n",
+		"          stat_prefix: s\n          forward_client_cert_details: SANITIZE_SET\n          set_current_client_cert_details: {subject: true, cert: true, chain: true, dns: true, uri: true}\n", 1)
+	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(corners); err != nil {
+			t.Error(err)
+		}
+	})
+	taken := 0
+	for name, client := range clients {
+		var answers [][]string
+		for _, c := range corners {
+			answers = append(answers, askTLS(c, client).Lines())
+		}
+		if strings.Contains(answers[0][0], "200") {
+			taken++
+		}
+		for i, got := range answers[1:] {
+			if diff := cmp.Diff(answers[0], got); diff != "" {
+				t.Errorf("%s: (-%s +%s)\n%s", name, corners[0].Name, corners[i+1].Name, diff)
+			}
+		}
+	}
+	t.Logf("%d of %d clients are served", taken, len(clients))
+}
+
+// askTLS sends a request that lies about its certificate, with a certificate or
+// without. A connection that is refused looks alike whenever it is noticed.
+func askTLS(c *Corner, client *tls.Certificate) Answer {
+	cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", NextProtos: []string{"http/1.1"}}
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if client == nil {
+			return &tls.Certificate{}, nil
+		}
+		return client, nil
+	}
+	refused := Answer{Response: rawhttp.Response{End: "refused"}}
+	nc, err := tls.Dial("tcp", c.addrs[c.first], cfg)
+	if err != nil {
+		return refused
+	}
+	conn := rawhttp.NewConn(nc, answerLimit)
+	defer func() { _ = conn.Close() }()
+	a := c.send(conn, &Case{Request: Request{Method: "GET", Target: "/", Fields: rawhttp.Fields{{Name: "Host", Value: "a.test"}, {Name: "X-Forwarded-Client-Cert", Value: "Hash=1"}}}})
+	if a.Response.Status == 0 {
+		return refused
+	}
+	return a
+}
