@@ -34,6 +34,8 @@ type gateway struct {
 
 	current  atomic.Pointer[publication]
 	draining atomic.Bool
+	// findings are those about the input, as of its last change.
+	findings atomic.Pointer[diag.List]
 }
 
 // publication is the configuration that runs, and since when.
@@ -51,12 +53,13 @@ func (g *gateway) Publish(s *xds.Snapshot) diag.List {
 
 func (g *gateway) console() console.Options {
 	return console.Options{
-		Version:    readBuildInfo().Version,
-		Started:    g.started,
-		State:      g.state,
-		ConfigDump: g.configDump,
-		Origins:    g.origins,
-		Stats:      func(w io.Writer) error { return g.stats.WritePrometheus(w) },
+		Version:     readBuildInfo().Version,
+		Started:     g.started,
+		State:       g.state,
+		ConfigDump:  g.configDump,
+		Origins:     g.origins,
+		Diagnostics: g.diagnostics,
+		Stats:       func(w io.Writer) error { return g.stats.WritePrometheus(w) },
 	}
 }
 
@@ -82,6 +85,13 @@ func (g *gateway) configDump(o xds.DumpOptions) ([]byte, error) {
 func (g *gateway) origins() map[string]diag.Pos {
 	if p := g.current.Load(); p != nil {
 		return p.snapshot.Origins
+	}
+	return nil
+}
+
+func (g *gateway) diagnostics() diag.List {
+	if l := g.findings.Load(); l != nil {
+		return *l
 	}
 	return nil
 }

@@ -180,6 +180,7 @@ func (s *serving) follow(ctx context.Context, src source.Source) error {
 		if failed != nil {
 			return
 		}
+		s.gateway.findings.Store(&res.Diags)
 		s.findings.tell(res.Diags)
 		if s.serves != nil {
 			s.tellChange(res)

@@ -34,6 +34,8 @@ type Options struct {
 	// Origins tells where each resource of the running configuration was written,
 	// by the keys of xds.Snapshot.Origins.
 	Origins func() map[string]diag.Pos
+	// Diagnostics are the findings about the configuration that is there now.
+	Diagnostics func() diag.List
 	// Stats writes the metrics in the Prometheus text format.
 	Stats func(io.Writer) error
 }
@@ -50,6 +52,7 @@ func Admin(o Options) http.Handler {
 	c := &console{o}
 	return site([]page{
 		{"/config_dump", "the configuration that is running (?resource=, ?mask=, ?include_eds)", c.configDump},
+		{"/crossgate/diagnostics", "the findings about the configuration, as analyze -o json has them (not in Envoy)", c.diagnostics},
 		{"/origins", "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", c.origins},
 		{"/ready", "200 LIVE when the gateway takes requests", c.ready},
 		{"/server_info", "version, state and uptime", c.serverInfo},
@@ -147,6 +150,11 @@ func (c *console) origins(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(append(out, '\n')) //nolint:errcheck // the client went away
+}
+
+func (c *console) diagnostics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	diag.WriteJSON(w, c.o.Diagnostics()) //nolint:errcheck // the client went away
 }
 
 func (c *console) serverInfo(w http.ResponseWriter, _ *http.Request) {

@@ -57,6 +57,17 @@ func (s Severity) String() string {
 // MarshalText makes the JSON form of a severity its name.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText writes, in any case.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for _, known := range []Severity{Error, Warning, Info} {
+		if strings.EqualFold(string(text), known.String()) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no severity: want error, warning or info", text)
+}
+
 // Related is a second place that a diagnostic speaks of.
 type Related struct {
 	Pos     Pos    `json:"position"`

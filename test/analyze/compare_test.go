@@ -84,6 +84,7 @@ var onlyIstioctl = []difference{
 const needsCluster = "istioctl leaves this analyzer out without a cluster"
 
 var onlyCrossgate = []difference{
+	{"IST0106", "value ", "IST0133", "istiod sends what a patch adds although Envoy refuses it; here it is refused where it stands"},
 	{"IST0101", "no service", "", needsCluster},
 	{"IST0101", "has no port", "", needsCluster},
 	{"IST0101", "there is no Secret", "", needsCluster},
