@@ -2,7 +2,8 @@
 # Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
 # `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
 # benchmark needs of the system (nginx, haproxy, wrk), through the package manager; `istioctl`, the real one, built from the
-# version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system.
+# version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system, and what
+# gives it a client certificate.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -83,6 +84,8 @@ install_istioctl() {
 }
 
 install_chromium() {
+  need openssl openssl
+  need certutil libnss3-tools
   for browser in chromium chromium-browser google-chrome; do
     if command -v "$browser" >/dev/null; then return; fi
   done

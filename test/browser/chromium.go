@@ -83,8 +83,8 @@ type message struct {
 
 // start runs a browser with a profile of its own until the test ends. Hosts are
 // rules of --host-resolver-rules; certificates with one of the keys (base64 of the
-// SHA-256 of the SPKI) are trusted.
-func start(t *testing.T, hosts, keys []string) *chromium {
+// SHA-256 of the SPKI) are trusted. What prepares the profile runs before.
+func start(t *testing.T, hosts, keys []string, prepare ...func(profile string)) *chromium {
 	t.Helper()
 	toBrowser, to, err := os.Pipe()
 	if err != nil {
@@ -95,6 +95,9 @@ func start(t *testing.T, hosts, keys []string) *chromium {
 		t.Fatal(err)
 	}
 	profile := t.TempDir()
+	for _, f := range prepare {
+		f(profile)
+	}
 	cmd := exec.Command(require(t),
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-pipe",

@@ -75,8 +75,12 @@ type stage struct {
 	gate    *gate.Gate
 	service *service
 	browser *chromium
-	file    string
-	marks   int
+	// hosts and keys are what the browser was started with, the API's first;
+	// upstream is the gateway's flag.
+	hosts, keys []string
+	upstream    string
+	file        string
+	marks       int
 }
 
 // guideDocument returns a document of the guide as it is written.
@@ -113,12 +117,15 @@ func play(t *testing.T, virtualService string) *stage {
 	}))
 	t.Cleanup(pages.Close)
 	s.write(t, virtualService)
-	s.gate = gate.Serve(t, s.file, "--dev-certs", "--access-log", "--upstream", "api-service.production="+address(t, backend.URL))
-	s.browser = start(t, []string{
+	s.upstream = "api-service.production=" + address(t, backend.URL)
+	s.gate = gate.Serve(t, s.file, "--dev-certs", "--access-log", "--upstream", s.upstream)
+	s.hosts = []string{
 		"MAP api.example.com:443 " + s.gate.Addr(443),
 		"MAP *.example.com:443 " + address(t, pages.URL),
 		"MAP *.attacker.test:443 " + address(t, pages.URL),
-	}, []string{keyOf(pages.Certificate()), keyOf(certificate(t, s.gate.Addr(443)))})
+	}
+	s.keys = []string{keyOf(certificate(t, s.gate.Addr(443))), keyOf(pages.Certificate())}
+	s.browser = start(t, s.hosts, s.keys)
 	return s
 }
 
