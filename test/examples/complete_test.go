@@ -1,0 +1,182 @@
+package examples
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crossgate/crossgate/test/envoy"
+)
+
+// completeExample is the guide's document 14 as it stands, with what a user adds to
+// run it here.
+var completeExample = []string{
+	"test/analyze/testdata/14-complete-example.yaml", "--dev-certs", "--upstream", "api-service.production:8080=127.0.0.1:3000",
+}
+
+// TestCompleteExample serves the guide's complete example unchanged, HTTPS in front
+// and HTTP/2 with prior knowledge behind, on the engine and on Envoy.
+func TestCompleteExample(t *testing.T) {
+	s := newSandbox(t)
+	backend := newService(t, true)
+	s.backend = backend.addr
+	stop := s.serve(t, completeExample)
+	completeExampleAnswers(t, s, backend)
+	stop()
+	bin := envoy.Require(t)
+	s.serveEnvoy(t, bin, completeExample)
+	completeExampleAnswers(t, s, backend)
+}
+
+// TestCompleteExampleHTTP1Service: h2UpgradePolicy UPGRADE makes no attempt at what the
+// service speaks, so that one of HTTP/1.1 alone cannot be reached.
+func TestCompleteExampleHTTP1Service(t *testing.T) {
+	s := newSandbox(t)
+	s.backend = newService(t, false).addr
+	stop := s.serve(t, completeExample)
+	get := func() int { return s.https(t, http.MethodGet, "/health", nil, true).StatusCode }
+	ours := get()
+	stop()
+	if ours != http.StatusBadGateway {
+		t.Errorf("engine: status %d, want 502", ours)
+	}
+	bin := envoy.Require(t)
+	s.serveEnvoy(t, bin, completeExample)
+	if theirs := get(); theirs != ours {
+		t.Errorf("Envoy answers %d, the engine %d", theirs, ours)
+	}
+}
+
+// service is a backend that fails the first two requests for /api/flaky of a name.
+type service struct {
+	addr  string
+	http1 atomic.Int64 // requests that did not come over HTTP/2
+	tries atomic.Int64
+}
+
+// newService starts a service that speaks HTTP/2 without TLS, or HTTP/1.1 alone.
+func newService(t *testing.T, h2c bool) *service {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{addr: l.Addr().String()}
+	var protocols http.Protocols
+	protocols.SetHTTP1(!h2c)
+	protocols.SetUnencryptedHTTP2(h2c)
+	srv := &http.Server{Handler: s, Protocols: &protocols, ReadHeaderTimeout: 10 * time.Second}
+	go srv.Serve(l) //nolint:errcheck // it ends with the test
+	t.Cleanup(func() { srv.Close() })
+	return s
+}
+
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 {
+		s.http1.Add(1)
+	}
+	if r.URL.Path == "/api/flaky" && s.tries.Add(1) <= 2 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("x-total-count", "3")
+	io.WriteString(w, r.Method+" "+r.URL.Path) //nolint:errcheck // the gateway went away
+}
+
+// https sends a request to the gateway's port 443 as a browser would.
+func (s *sandbox) https(t *testing.T, method, path string, header map[string]string, http2 bool) *http.Response {
+	t.Helper()
+	var protocols http.Protocols
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2)
+	tr := &http.Transport{
+		Protocols: &protocols,
+		// Whose certificate it is is looked at below.
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", strconv.Itoa(8443+s.offset)))
+		},
+	}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), method, "https://api.example.com"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	res, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body = io.NopCloser(strings.NewReader(string(body)))
+	if err := res.TLS.PeerCertificates[0].VerifyHostname("api.example.com"); err != nil {
+		t.Error(err)
+	}
+	if got := res.ProtoMajor; (got == 2) != http2 {
+		t.Errorf("%s %s: HTTP/%d", method, path, got)
+	}
+	return res
+}
+
+func completeExampleAnswers(t *testing.T, s *sandbox, backend *service) {
+	t.Helper()
+	const app = "https://app.example.com"
+	for _, http2 := range []bool{false, true} {
+		backend.tries.Store(0)
+		for _, c := range []struct {
+			method, path string
+			header       map[string]string
+			want         map[string]string // headers; "" is none
+			body         string
+		}{
+			{
+				"OPTIONS", "/api/users",
+				map[string]string{"Origin": app, "Access-Control-Request-Method": "PUT"},
+				map[string]string{
+					"Access-Control-Allow-Origin": app, "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE",
+					"Access-Control-Max-Age": "86400", "Access-Control-Allow-Credentials": "true",
+				},
+				"",
+			},
+			{
+				"GET", "/api/users",
+				map[string]string{"Origin": app},
+				map[string]string{"Access-Control-Allow-Origin": app, "X-Frame-Options": "DENY", "X-Total-Count": "3"},
+				"GET /api/users",
+			},
+			{"GET", "/api/flaky", nil, map[string]string{"Strict-Transport-Security": "max-age=31536000"}, "GET /api/flaky"},
+			{"GET", "/health", map[string]string{"Origin": app}, map[string]string{"Access-Control-Allow-Origin": "", "X-Frame-Options": ""}, "GET /health"},
+			{"GET", "/ready", nil, nil, "GET /ready"},
+		} {
+			res := s.https(t, c.method, c.path, c.header, http2)
+			body, _ := io.ReadAll(res.Body)
+			if res.StatusCode != http.StatusOK || string(body) != c.body {
+				t.Errorf("%s %s: %s %q", c.method, c.path, res.Status, body)
+			}
+			for name, want := range c.want {
+				if got := res.Header.Get(name); got != want {
+					t.Errorf("%s %s: %s: %q, want %q", c.method, c.path, name, got, want)
+				}
+			}
+		}
+		if n := backend.tries.Load(); n != 3 {
+			t.Errorf("/api/flaky reached the service %d times, want 3", n)
+		}
+	}
+	if n := backend.http1.Load(); n != 0 {
+		t.Errorf("%d requests came over HTTP/1.1", n)
+	}
+}
