@@ -4,7 +4,8 @@ import "time"
 
 // Options are the limits of a session. The zero value of a field is its default.
 type Options struct {
-	// MaxConcurrentStreams is how many requests a client may have under way.
+	// MaxConcurrentStreams is how many requests a client may have under way. A
+	// client keeps to it beside what the server says; its default is no limit.
 	MaxConcurrentStreams uint32 // 100
 	// MaxHeaderBytes bounds the names and values of one head, MaxHeaders their
 	// number; a stream with more is reset.
@@ -38,9 +39,13 @@ const (
 	// pieces of a body: PRIORITY, WINDOW_UPDATE, SETTINGS, PING.
 	maxEmptyFrames = 10
 	maxIdleFrames  = 2000
-	// maxEarlyResets bounds the streams that a client opens and resets before
-	// they were answered (CVE-2023-44487), as Envoy's premature resets.
-	maxEarlyResets = 500
+	// A client that resets more than half of its streams before they were
+	// answered and within earlyReset of their beginning floods (CVE-2023-44487).
+	// It is judged by its first earlyStreams as if the rest of these were good:
+	// Envoy's premature_reset_total_stream_count and
+	// premature_reset_min_stream_lifetime_seconds.
+	earlyStreams = 500
+	earlyReset   = time.Second
 	// maxContinuations bounds the frames of one header block (CVE-2024-27983).
 	maxContinuations = 32
 	// writeTimeout ends a connection whose other side reads nothing.

@@ -3,6 +3,7 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 )
 
 // frame takes one frame of the other side.
@@ -280,8 +281,8 @@ func (s *Session) resetFrame(f *frame) error {
 		}
 		return nil
 	}
-	if s.handle != nil && !st.sentHead {
-		if s.early++; s.early > maxEarlyResets {
+	if s.handle != nil && !st.sentHead && time.Since(st.began) < earlyReset {
+		if s.early++; 2*s.early >= max(s.ended+1, earlyStreams) {
 			s.mu.Unlock()
 			return connError(EnhanceYourCalm, "too many requests that were not wanted")
 		}

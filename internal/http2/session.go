@@ -25,10 +25,11 @@ type Session struct {
 	block      headerBlock
 	idleFrames int
 	empty      int
-	early      int // streams that were reset before they were answered
+	early      int // streams that were reset early, see earlyReset
 
 	mu       sync.Mutex
 	streams  map[uint32]*Stream
+	ended    int    // streams that have been
 	last     uint32 // the highest stream of the other side that was taken
 	next     uint32 // the next stream of our own
 	leaving  bool   // GOAWAY was sent
@@ -73,6 +74,9 @@ func NewServer(nc net.Conn, o Options, handle func(*Stream)) *Session {
 
 // NewClient returns a session that sends requests (Open). Run has to be called.
 func NewClient(nc net.Conn, o Options) *Session {
+	if o.MaxConcurrentStreams == 0 {
+		o.MaxConcurrentStreams = maxWindow // there are no more numbers of streams
+	}
 	s := newSession(nc, o, nil)
 	s.next = 1
 	return s
@@ -288,7 +292,7 @@ func (s *Session) usable() error {
 		return s.err
 	case s.refused || s.leaving || s.next > maxWindow:
 		return ErrGoAway
-	case uint32(len(s.streams)) >= s.peer.maxStreams:
+	case uint32(len(s.streams)) >= min(s.peer.maxStreams, s.opts.MaxConcurrentStreams):
 		return ErrStreamLimit
 	}
 	return nil

@@ -240,7 +240,7 @@ func TestEarlyResets(t *testing.T) {
 	})
 	p := newPeer(t, a)
 	go func() {
-		for i := range uint32(maxEarlyResets + 2) {
+		for i := range uint32(earlyStreams/2 + 1) {
 			p.get(2*i + 1)
 			_ = p.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
 		}
@@ -251,6 +251,62 @@ func TestEarlyResets(t *testing.T) {
 	if err := wait(); !errors.As(err, &fault) || fault.Code != EnhanceYourCalm {
 		t.Errorf("the session ended with %v", err)
 	}
+}
+
+// TestSomeEarlyResets: a client that lives long and takes back a request now and
+// then is no flood, however many come together.
+func TestSomeEarlyResets(t *testing.T) {
+	a, b := link(t)
+	_, wait := serve(t, b, Options{}, func(st *Stream) {
+		if st.ID()%6 == 5 {
+			done := make(chan struct{})
+			st.OnAbort(func() { close(done) })
+			<-done
+			return
+		}
+		_ = st.WriteHead(204, nil, true)
+	})
+	p := newPeer(t, a)
+	id := uint32(1)
+	for range earlyStreams + 100 {
+		for range 2 {
+			p.get(id)
+			p.until(func(f http2.Frame) bool {
+				if isGoAway(f) {
+					t.Fatalf("stream %d: %v", id, f)
+				}
+				h, ok := f.(*http2.HeadersFrame)
+				return ok && h.StreamID == id
+			})
+			id += 2
+		}
+		p.get(id)
+		_ = p.WriteRSTStream(id, http2.ErrCodeCancel)
+		id += 2
+	}
+	_ = a.Close()
+	_ = wait()
+}
+
+// TestClientLimit: a client opens no more streams than it was told to, whatever
+// the server permits.
+func TestClientLimit(t *testing.T) {
+	a, b := link(t)
+	serve(t, b, Options{}, echo)
+	s := NewClient(a, Options{MaxConcurrentStreams: 2})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(nil) }()
+	head := Head{Method: []byte("POST"), Scheme: []byte("http"), Authority: []byte("a"), Path: []byte("/")}
+	for range 2 {
+		if _, err := s.Open(&head, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Open(&head, false); !errors.Is(err, ErrStreamLimit) || s.Usable() {
+		t.Errorf("the third stream: %v", err)
+	}
+	s.Close()
+	<-done
 }
 
 // TestTooManyStreams: what is beyond the limit is refused, and the others go on.

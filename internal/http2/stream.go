@@ -35,12 +35,14 @@ type Stream struct {
 	onAbort        func()
 	readBy         time.Time
 	writeBy        time.Time
+	began          time.Time
 }
 
 func newStream(s *Session, id uint32) *Stream {
 	return &Stream{
 		s: s, id: id, readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
 		recvWindow: int64(s.opts.StreamWindow), sendWindow: s.peer.window, expect: -1,
+		began: time.Now(),
 	}
 }
 
@@ -270,6 +272,7 @@ func (s *Session) remove(st *Stream) {
 		return
 	}
 	delete(s.streams, st.id)
+	s.ended++
 	if len(s.streams) == 0 {
 		s.setIdleDeadline()
 	}
