@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/crossgate/crossgate/internal/http2"
 )
 
 // ErrOverflow says that a circuit breaker of the cluster is open: too many
@@ -33,6 +35,7 @@ type Host struct {
 	idle    []*Conn
 	retired bool
 
+	http2    http2.Options
 	sessions sessions // of HTTP/2
 }
 
@@ -230,14 +233,30 @@ func (l *limits) removeConnection() {
 	l.wake()
 }
 
+// addPending counts a request in that waits for a connection; it reports false
+// when as many wait as may. removePending counts it out.
+func (l *limits) addPending() bool {
+	if l.pending.Add(1) > l.maxPending {
+		l.pending.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (l *limits) removePending() { l.pending.Add(-1) }
+
 // wait blocks until a connection may have become free. ready is asked once the
 // caller is in the queue, so that no wake-up between the two is lost.
 func (l *limits) wait(ctx context.Context, ready func() bool) error {
-	if l.pending.Add(1) > l.maxPending {
-		l.pending.Add(-1)
+	if !l.addPending() {
 		return ErrOverflow
 	}
-	defer l.pending.Add(-1)
+	defer l.removePending()
+	return l.await(ctx, ready)
+}
+
+// await is wait for a request that is counted as pending.
+func (l *limits) await(ctx context.Context, ready func() bool) error {
 	ch := make(chan struct{})
 	l.mu.Lock()
 	l.waiters = append(l.waiters, ch)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -11,11 +12,23 @@ import (
 // sessions are the HTTP/2 connections to one host. As long as one takes another
 // stream there is no second one.
 type sessions struct {
-	mu   sync.Mutex
-	open []*http2.Session
-	// dialing has room for one: others wait for what it brings.
-	dialing chan struct{}
+	mu      sync.Mutex
+	open    []*http2.Session
+	connect *connecting // under way, or nil
+	retired bool
 }
+
+// connecting is the making of a connection. All requests that find none wait for
+// it and share its end, so that a host that does not answer costs each of them one
+// connect timeout and not a queue of them.
+type connecting struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// retiredIdle is how long a connection to a host that no new program knows waits
+// for requests of the old one.
+const retiredIdle = time.Second
 
 // usable returns a session that takes another stream, or nil.
 func (p *sessions) usable() *http2.Session {
@@ -29,29 +42,65 @@ func (p *sessions) usable() *http2.Session {
 	return nil
 }
 
-// turn is the right to dial.
-func (p *sessions) turn() chan struct{} {
+// join returns the connection that is being made; first says that the caller has
+// to make it.
+func (p *sessions) join() (c *connecting, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dialing == nil {
-		p.dialing = make(chan struct{}, 1)
+	if p.connect == nil {
+		p.connect, first = &connecting{done: make(chan struct{})}, true
 	}
-	return p.dialing
+	return p.connect, first
+}
+
+// settle ends the wait of those who joined.
+func (p *sessions) settle(c *connecting, err error) {
+	p.mu.Lock()
+	p.connect = nil
+	p.mu.Unlock()
+	c.err = err
+	close(c.done)
 }
 
 // Session returns an HTTP/2 connection to the host that takes another stream. It
-// fails as Acquire does.
+// fails as Acquire does. A request that waits for a connection is pending, as in
+// Envoy, also while the connection is being made.
 func (h *Host) Session(ctx context.Context, connectTimeout time.Duration) (*http2.Session, error) {
 	if s := h.sessions.usable(); s != nil {
 		return s, nil
 	}
-	turn := h.sessions.turn()
-	select {
-	case turn <- struct{}{}:
-		defer func() { <-turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if !h.limits.addPending() {
+		return nil, ErrOverflow
 	}
+	defer h.limits.removePending()
+	for {
+		if s := h.sessions.usable(); s != nil {
+			return s, nil
+		}
+		c, first := h.sessions.join()
+		if first {
+			s, err := h.newSession(ctx, connectTimeout)
+			shared := err
+			if ctx.Err() != nil {
+				shared = nil // this request's time was up, not that of the others
+			}
+			h.sessions.settle(c, shared)
+			return s, err
+		}
+		select {
+		case <-c.done:
+			if c.err != nil {
+				return nil, c.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// newSession connects, once the cluster may have another connection; a session
+// that takes streams again meanwhile does as well.
+func (h *Host) newSession(ctx context.Context, timeout time.Duration) (*http2.Session, error) {
 	for {
 		if s := h.sessions.usable(); s != nil {
 			return s, nil
@@ -62,23 +111,31 @@ func (h *Host) Session(ctx context.Context, connectTimeout time.Duration) (*http
 		if h.limits.evict() {
 			continue
 		}
-		if err := h.limits.wait(ctx, func() bool { return h.sessions.usable() != nil }); err != nil {
+		if err := h.limits.await(ctx, func() bool { return h.sessions.usable() != nil }); err != nil {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	nc, err := h.dial(ctx, "tcp", h.Address)
 	if err != nil {
 		h.limits.removeConnection()
 		return nil, err
 	}
-	s := http2.NewClient(nc, http2.Options{})
-	h.sessions.mu.Lock()
-	h.sessions.open = append(h.sessions.open, s)
-	h.sessions.mu.Unlock()
+	return h.start(nc), nil
+}
+
+func (h *Host) start(nc net.Conn) *http2.Session {
+	p, o := &h.sessions, h.http2
+	p.mu.Lock()
+	if p.retired {
+		o.IdleTimeout = retiredIdle
+	}
+	s := http2.NewClient(nc, o)
+	p.open = append(p.open, s)
+	p.mu.Unlock()
 	go h.run(s)
-	return s, nil
+	return s
 }
 
 // run reads from a session until its end.
@@ -99,6 +156,7 @@ func (h *Host) run(s *http2.Session) {
 // retire lets the sessions end with what is under way on them.
 func (p *sessions) retire() {
 	p.mu.Lock()
+	p.retired = true
 	open := append([]*http2.Session(nil), p.open...)
 	p.mu.Unlock()
 	for _, s := range open {

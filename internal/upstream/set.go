@@ -12,6 +12,8 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/crossgate/crossgate/internal/http2"
 )
 
 // Set is all clusters of one program, by name.
@@ -73,7 +75,8 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
 	}
 	var err error
-	if out.HTTP2, err = speaksHTTP2(c); err != nil {
+	var h2 http2.Options
+	if out.HTTP2, h2, err = speaksHTTP2(c); err != nil {
 		return nil, err
 	}
 	known := map[string]*Host{}
@@ -97,7 +100,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			}
 			h := known[address]
 			if h == nil {
-				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial}
+				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
 				known[address] = h
 			}
 			out.hosts = append(out.hosts, h)
@@ -209,16 +212,25 @@ func service(c *clusterv3.Cluster) Service {
 	return Service{Host: f["host"].GetStringValue(), Name: f["name"].GetStringValue(), Namespace: f["namespace"].GetStringValue()}
 }
 
-// speaksHTTP2 reads the protocol that a cluster asks for.
-func speaksHTTP2(c *clusterv3.Cluster) (bool, error) {
+// defaultIdle is Envoy's idle_timeout of connections to a service.
+const defaultIdle = time.Hour
+
+// speaksHTTP2 reads whether a cluster asks for HTTP/2, and with which limits.
+func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
 	for name, any := range c.GetTypedExtensionProtocolOptions() {
 		o := &httpv3.HttpProtocolOptions{}
 		if err := any.UnmarshalTo(o); err != nil {
-			return false, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
+			return false, http2.Options{}, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
 		}
-		if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil {
-			return true, nil
+		h2 := o.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
+		if h2 == nil {
+			continue
 		}
+		out := http2.Options{MaxConcurrentStreams: h2.GetMaxConcurrentStreams().GetValue(), IdleTimeout: defaultIdle}
+		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
+			out.IdleTimeout = d.AsDuration() // 0: never
+		}
+		return true, out, nil
 	}
-	return false, nil
+	return false, http2.Options{}, nil
 }
