@@ -31,37 +31,48 @@ import (
 func TestMutual(t *testing.T) {
 	s := play(t, guideDocument(t, "08-api-cors-credentials"))
 	client := newClient(t)
-	addr := mutualEnvoy(t, s, client.authority)
-	// Another browser, which has nothing in its caches. The preflight is the first
-	// that it sends.
+	for name, start := range map[string]func(t *testing.T, bootstrap string) (*envoy.Process, error){
+		"crossgate": func(t *testing.T, bootstrap string) (*envoy.Process, error) {
+			return envoy.Run(exec.Command(gate.Binary(t), "proxy", "-c", bootstrap))
+		},
+		"envoy": func(t *testing.T, bootstrap string) (*envoy.Process, error) {
+			return envoy.Start(envoy.Require(t), bootstrap)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testMutual(t, s, client, mutualGateway(t, s, client.authority, start), "/api/"+name)
+		})
+	}
+}
+
+// testMutual sends PUTs to a path of the gateway, from browsers that have nothing
+// in their caches: the preflight is the first that they send.
+func testMutual(t *testing.T, s *stage, client *client, addr, path string) {
+	t.Helper()
 	hosts := append([]string{"MAP api.example.com:443 " + addr}, s.hosts[1:]...)
 	put := fields{"method": "PUT", "credentials": "include"}
 	with := start(t, hosts, s.keys, client.install).open(appPage)
-	if r := with.fetch(api+"/api/mutual", put); r.Status != 200 {
+	if r := with.fetch(api+path, put); r.Status != 200 {
 		t.Errorf("a PUT of a browser with a certificate: %+v", r)
 	}
-	if n := len(s.service.got("/api/mutual")); n != 1 {
+	if n := len(s.service.got(path)); n != 1 {
 		t.Errorf("%d requests reached the service, want the PUT", n)
 	}
 	without := start(t, hosts, s.keys).open(appPage)
-	if r := without.fetch(api+"/api/mutual", put); r.Error == "" || !strings.Contains(r.Failed, "net::ERR_") {
+	if r := without.fetch(api+path, put); r.Error == "" || !strings.Contains(r.Failed, "net::ERR_") {
 		t.Errorf("a PUT of a browser without a certificate: %+v", r)
 	}
-	if n := len(s.service.got("/api/mutual")); n != 1 {
+	if n := len(s.service.got(path)); n != 1 {
 		t.Errorf("a request without a certificate reached the service")
 	}
 }
 
-// mutualEnvoy runs a real Envoy on the stage's configuration that demands a
+// mutualGateway starts a gateway on the stage's configuration that demands a
 // certificate of the authority, and returns its address.
-func mutualEnvoy(t *testing.T, s *stage, authority string) string {
+func mutualGateway(t *testing.T, s *stage, authority string, start func(*testing.T, string) (*envoy.Process, error)) string {
 	t.Helper()
-	bin := envoy.Require(t)
-	admin, https := freePort(t), 0
-	offset := s.gate.Offset() + 1000
-	https = 8443 + offset
-	dir := t.TempDir()
-	file := filepath.Join(dir, "envoy.json")
+	admin, offset := freePort(t), s.gate.Offset()+1000
+	file := filepath.Join(t.TempDir(), "bootstrap.json")
 	out, err := exec.Command(gate.Binary(t), "translate", s.file, "--dev-certs", "--as", "bootstrap", "-o", file,
 		"--port-offset", strconv.Itoa(offset), "--admin-address", fmt.Sprintf("127.0.0.1:%d", admin-offset),
 		"--upstream", s.upstream).CombinedOutput()
@@ -69,7 +80,7 @@ func mutualEnvoy(t *testing.T, s *stage, authority string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	demandCertificates(t, file, authority)
-	p, err := envoy.Start(bin, file)
+	p, err := start(t, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +100,7 @@ func mutualEnvoy(t *testing.T, s *stage, authority string) string {
 	if err := p.WaitFor(30*time.Second, ready); err != nil {
 		t.Fatal(err)
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(https))
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(8443+offset))
 }
 
 // demandCertificates turns the TLS of a bootstrap into that of mode MUTUAL.
