@@ -14,18 +14,19 @@ import (
 
 // accessLog is a compiled access logger of a manager.
 type accessLog struct {
+	filter logFilter // nil: every request
 	format *format.Format
 	out    *logFile
 }
 
 // log counts the request and writes its lines.
 func (s *stream) log() {
-	if s.end.IsZero() {
-		s.end = time.Now()
-	}
+	s.logEnd()
 	s.observe()
 	for _, l := range s.manager.logs {
-		l.write(s)
+		if l.filter == nil || l.filter(s) {
+			l.write(s)
+		}
 	}
 }
 

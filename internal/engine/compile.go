@@ -22,6 +22,7 @@ import (
 // anything: a route answers 503, a virtual host, a cluster or a listener is
 // absent.
 type compiler struct {
+	altNames map[string]string // of clusters, by their names; see altName
 	snap     *xds.Snapshot
 	prog     *Program
 	runtime  runtime
@@ -172,6 +173,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 			c.report(xds.ListenerKey(l.GetName()), "listener "+l.GetName(), failed)
 			continue
 		}
+		fc.manager.listener, fc.manager.chain = l.GetName(), chain.GetName()
 		lp.chains = append(lp.chains, fc)
 	}
 	if len(lp.chains) == 0 {

@@ -6,11 +6,8 @@ import (
 	"strings"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
-	streamlogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	grpcstatsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_stats/v3"
@@ -19,7 +16,6 @@ import (
 	uuidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/crossgate/crossgate/internal/format"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/stats"
@@ -250,74 +246,6 @@ func compileFault(f *faultv3.HTTPFault) (*faultPolicy, error) {
 		return nil, errors.New("abort: only http_status between 200 and 599 is supported")
 	}
 	return &faultPolicy{abort: percent(a.GetPercentage()), status: int(a.GetHttpStatus())}, nil
-}
-
-func (c *compiler) compileLogs(m *manager, h *hcmv3.HttpConnectionManager) error {
-	for i, l := range h.GetAccessLog() {
-		built, err := c.compileLog(l)
-		if err != nil {
-			return prefixed(fmt.Sprintf("access_log[%d]", i), err)
-		}
-		m.logs = append(m.logs, built)
-	}
-	if len(m.logs) == 0 && c.fallback != nil && c.logs != nil {
-		out, err := c.logs.open("", c.fallback)
-		if err != nil {
-			return err
-		}
-		m.logs = append(m.logs, &accessLog{format: format.DefaultLog(), out: out})
-	}
-	return nil
-}
-
-func (c *compiler) compileLog(l *accesslogv3.AccessLog) (*accessLog, error) {
-	if l.GetFilter() != nil {
-		return nil, errors.New("filter is not supported")
-	}
-	msg, err := l.GetTypedConfig().UnmarshalNew()
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", l.GetName(), err)
-	}
-	path := ""
-	var sub *corev3.SubstitutionFormatString
-	switch cfg := msg.(type) {
-	case *filelogv3.FileAccessLog:
-		path, sub = cfg.GetPath(), cfg.GetLogFormat()
-		//nolint:staticcheck // the deprecated fields are still used.
-		if cfg.GetFormat() != "" || cfg.GetJsonFormat() != nil || cfg.GetTypedJsonFormat() != nil {
-			return nil, errors.New("format and json_format are not supported: use log_format")
-		}
-	case *streamlogv3.StdoutAccessLog:
-		path, sub = "/dev/stdout", cfg.GetLogFormat()
-	case *streamlogv3.StderrAccessLog:
-		path, sub = "/dev/stderr", cfg.GetLogFormat()
-	default:
-		return nil, fmt.Errorf("%q (%s) is not supported", l.GetName(), l.GetTypedConfig().GetTypeUrl())
-	}
-	f, err := logFormat(sub)
-	if err != nil {
-		return nil, prefixed("log_format", err)
-	}
-	out := &accessLog{format: f}
-	if c.logs != nil {
-		out.out, err = c.logs.open(path, nil)
-	}
-	return out, err
-}
-
-func logFormat(f *corev3.SubstitutionFormatString) (*format.Format, error) {
-	switch {
-	case f == nil:
-		return format.DefaultLog(), nil
-	case f.GetJsonFormat() != nil:
-		return format.ParseJSON(f.GetJsonFormat())
-	case f.GetTextFormatSource().GetInlineString() != "":
-		return format.Parse(f.GetTextFormatSource().GetInlineString())
-	//nolint:staticcheck // deprecated and still used.
-	case f.GetTextFormat() != "":
-		return format.Parse(f.GetTextFormat())
-	}
-	return nil, errors.New("only json_format and inline text formats are supported")
 }
 
 func lowerAll(list []string) []string {

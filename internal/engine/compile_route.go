@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -261,7 +262,7 @@ func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte
 		return errors.New("the weights add up to more than 4294967295")
 	}
 	t := &target{
-		name: name, weight: weight, cluster: c.prog.clusters.Cluster(name),
+		name: name, altName: c.altName(name), weight: weight, cluster: c.prog.clusters.Cluster(name),
 		request: requestMutations(levels), response: responseMutations(levels),
 		metrics: &requestMetrics{},
 	}
@@ -275,6 +276,17 @@ func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte
 	out.targets = append(out.targets, t)
 	out.total += weight
 	return nil
+}
+
+// altName is what a cluster is called in statistics and logs.
+func (c *compiler) altName(cluster string) string {
+	if c.altNames == nil {
+		c.altNames = make(map[string]string, len(c.snap.Clusters))
+		for _, cl := range c.snap.Clusters {
+			c.altNames[cl.GetName()] = cmp.Or(cl.GetAltStatName(), cl.GetName())
+		}
+	}
+	return c.altNames[cluster]
 }
 
 func compileRedirect(r *routev3.RedirectAction) (*redirect, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ type exchange struct {
 	s     *stream
 	conn  *upstream.Conn
 	tried []*upstream.Host
+	local net.Addr  // of the connection that was at hand last
 	began time.Time // when the request was first on its way
 
 	head  []byte // the request's head, then what of the body is sent with it
@@ -52,7 +54,7 @@ const maxReplay = 1 << 20
 const firstWrite = 32 << 10
 
 func (x *exchange) reset() {
-	x.s, x.conn = nil, nil
+	x.s, x.conn, x.local = nil, nil, nil
 	x.tried, x.head, x.replay = x.tried[:0], x.head[:0], x.replay[:0]
 	x.r, x.w = 0, 0
 	x.connectError, x.clientError, x.gone = nil, nil, false
@@ -93,6 +95,9 @@ func (x *exchange) drop() {
 // end at once.
 func (x *exchange) hold(c *upstream.Conn) {
 	x.conn = c
+	if c != nil {
+		x.local = c.LocalAddr()
+	}
 	x.gone = x.s.client.hold(c, x.h2)
 }
 

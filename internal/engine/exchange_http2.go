@@ -22,6 +22,7 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 	if s.upgraded {
 		return failProtocol // a tunnel needs extended CONNECT, which is not spoken
 	}
+	s.upstreamTried = h.AddressText()
 	for range maxSessions {
 		session, err := x.session(h, c.ConnectTimeout)
 		if err != nil {

@@ -72,8 +72,11 @@ func randomBelow(n uint32) uint32 {
 	return mathrand.Uint32N(n)
 }
 
-// appendUUID keeps a new random UUID (RFC 9562 version 4) in the arena.
-func appendUUID(a *header.Arena) []byte {
+// keepUUID keeps a new random UUID in the arena.
+func keepUUID(a *header.Arena) []byte { return a.Done(appendUUID(a.Start())) }
+
+// appendUUID appends a new random UUID (RFC 9562 version 4).
+func appendUUID(dst []byte) []byte {
 	var id [16]byte
 	putRandom(&id)
 	id[6] = id[6]&0x0f | 0x40
@@ -88,7 +91,7 @@ func appendUUID(a *header.Arena) []byte {
 	hex.Encode(text[19:23], id[8:10])
 	text[23] = '-'
 	hex.Encode(text[24:], id[10:])
-	return a.Copy(text[:])
+	return append(dst, text[:]...)
 }
 
 // putRandom fills id from the runtime's generator, a cryptographic one, without a

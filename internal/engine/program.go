@@ -58,13 +58,15 @@ type filterChain struct {
 
 // manager is a compiled HttpConnectionManager.
 type manager struct {
-	statPrefix string
-	routes     *routeTable
-	filters    []filter
-	logs       []*accessLog
-	protocol   protocol
-	codec      http1.Options
-	http2      http2.Options
+	// listener and chain are the names of where it stands.
+	listener, chain string
+	statPrefix      string
+	routes          *routeTable
+	filters         []filter
+	logs            []*accessLog
+	protocol        protocol
+	codec           http1.Options
+	http2           http2.Options
 
 	serverName        []byte
 	serverHeader      serverHeader
@@ -160,6 +162,7 @@ type route struct {
 type target struct {
 	cluster *upstream.Cluster // nil: no such cluster
 	name    string
+	altName string // what it is called in statistics and logs
 	weight  uint32
 	host    []byte // host_rewrite_literal of a weighted cluster
 	// settings holds what the filters need for requests to this target, by

@@ -315,7 +315,7 @@ func (s *stream) prepareRequestID() {
 	h := &s.req.Headers
 	id, has := h.Get("x-request-id")
 	if m.generateRequestID && (!has || m.useRemoteAddress && !m.preserveRequestID) {
-		id = appendUUID(&s.arena)
+		id = keepUUID(&s.arena)
 		h.Set(hRequestID, id)
 	}
 	s.requestID = id

@@ -149,6 +149,7 @@ func (s *stream) attempt() failure {
 	if c.HTTP2 {
 		return s.attemptHTTP2(h)
 	}
+	s.upstreamTried = h.AddressText()
 	for {
 		conn, reused, err := s.up.connect(h, c.ConnectTimeout)
 		if err != nil {

@@ -52,7 +52,8 @@ type streamState struct {
 	corsOrigin []byte
 	attempts   int
 
-	upstreamAddress []byte // of the host that was tried last, once connected
+	upstreamTried   []byte // the address of the host that was tried last
+	upstreamAddress []byte // the same, once connected
 
 	redirects int  // that were followed
 	rerun     bool // the request has become another one, to be routed anew
@@ -156,22 +157,27 @@ var (
 	hGRPCMessage = []byte("grpc-message")
 )
 
+// grpcCodeOf is Envoy's httpToGrpcStatus.
+func grpcCodeOf(status int) int {
+	switch status {
+	case 400:
+		return 13
+	case 401:
+		return 16
+	case 403:
+		return 7
+	case 404:
+		return 12
+	case 429, 502, 503, 504:
+		return 14
+	}
+	return 2
+}
+
 // describeGRPC adds what a gRPC client reads instead of the HTTP status (Envoy's
 // httpToGrpcStatus).
 func (s *stream) describeGRPC(h *header.List, status int, body []byte) {
-	code := int64(2)
-	switch status {
-	case 400:
-		code = 13
-	case 401:
-		code = 16
-	case 403:
-		code = 7
-	case 404:
-		code = 12
-	case 429, 502, 503, 504:
-		code = 14
-	}
+	code := int64(grpcCodeOf(status))
 	h.Add(hContentType, vGRPC)
 	h.Add(hGRPCStatus, appendInt(&s.arena, code))
 	if len(body) > 0 {

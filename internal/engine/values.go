@@ -3,9 +3,9 @@ package engine
 import (
 	"bytes"
 	"crypto/tls"
-	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +17,9 @@ var _ format.Source = (*stream)(nil)
 
 // RequestHeader implements format.Source.
 func (s *stream) RequestHeader(name string) ([]byte, bool) {
+	if strings.HasPrefix(s.details, "http1.") {
+		return nil, false // what the codec refuses never was a request
+	}
 	if name[0] == ':' {
 		v := s.pseudoHeader(name)
 		if name == ":path" && s.path == nil {
@@ -29,6 +32,9 @@ func (s *stream) RequestHeader(name string) ([]byte, bool) {
 
 // ResponseHeader implements format.Source.
 func (s *stream) ResponseHeader(name string) ([]byte, bool) {
+	if name == ":status" {
+		return strconv.AppendInt(s.arena.Start(), int64(s.status), 10), s.status > 0
+	}
 	return s.resp.Headers.Get(name)
 }
 
@@ -52,8 +58,20 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return strconv.AppendInt(dst, int64(s.attempts), 10), true
 	case format.ConnectionID:
 		return strconv.AppendUint(dst, s.peer.id, 10), true
-	case format.Duration, format.RequestDuration, format.ResponseDuration:
-		return s.appendDuration(dst, v)
+	case format.Duration:
+		return s.AppendSpan(dst, format.ClientReceiveBegin, format.ClientSendEnd, time.Millisecond)
+	case format.RequestDuration:
+		return s.AppendSpan(dst, format.ClientReceiveBegin, format.ClientReceiveEnd, time.Millisecond)
+	case format.RequestTxDuration:
+		return s.AppendSpan(dst, format.ClientReceiveBegin, format.ServiceSendEnd, time.Millisecond)
+	case format.ResponseDuration:
+		return s.AppendSpan(dst, format.ClientReceiveBegin, format.ServiceReceiveBegin, time.Millisecond)
+	case format.ResponseTxDuration:
+		return s.AppendSpan(dst, format.ServiceReceiveBegin, format.ClientSendEnd, time.Millisecond)
+	case format.GRPCStatus, format.GRPCStatusSnake, format.GRPCStatusNumber:
+		return s.appendGRPCStatus(dst, v)
+	case format.UniqueID:
+		return appendUUID(dst), true
 	}
 	if word := s.word(v); word != "" {
 		return append(dst, word...), true
@@ -69,32 +87,71 @@ func (s *stream) word(v format.Value) string {
 		return s.details
 	case v == format.RouteName && s.route != nil:
 		return s.route.name
-	case v == format.VirtualHostName && s.vhost != nil:
-		return s.vhost.name
-	case v == format.UpstreamCluster && s.target != nil:
+	case v == format.ListenerName && s.manager != nil:
+		return s.manager.listener
+	case v == format.FilterChainName && s.manager != nil:
+		return s.manager.chain
+	case v == format.UpstreamTransportFailureReason:
+		return s.connectReason()
+	case s.target == nil || s.target.cluster == nil:
+	case v == format.UpstreamCluster:
+		return s.target.altName
+	case v == format.UpstreamClusterRaw:
 		return s.target.name
 	}
 	return ""
 }
 
-func (s *stream) appendDuration(dst []byte, v format.Value) ([]byte, bool) {
-	end := s.end
-	switch v {
-	case format.RequestDuration:
-		var sent bool
-		if end, sent = s.up.requestEnd(); !sent {
-			return dst, false
-		}
-	case format.ResponseDuration:
-		if end = s.upstreamFirst; end.IsZero() {
-			return dst, false
-		}
-	default:
-		if end.IsZero() {
-			end = time.Now()
-		}
+// connectReason is why the last connection could not be opened, which stands in
+// the details of the answer.
+func (s *stream) connectReason() string {
+	if s.flags&flagConnectFailure == 0 {
+		return ""
 	}
-	return strconv.AppendInt(dst, max(end.Sub(s.start).Milliseconds(), 0), 10), true
+	_, reason, _ := strings.Cut(s.details, "|")
+	return strings.TrimSuffix(reason, "}")
+}
+
+// AppendSpan implements format.Source.
+func (s *stream) AppendSpan(dst []byte, from, to format.Moment, unit time.Duration) ([]byte, bool) {
+	begin, ok := s.moment(from)
+	end, also := s.moment(to)
+	if !ok || !also || end.Before(begin) {
+		return dst, false
+	}
+	return strconv.AppendInt(dst, int64(end.Sub(begin)/unit), 10), true
+}
+
+// moment is when something happened to the request, as far as it is noted: the
+// body goes to the service as it comes, and the answer to the client.
+func (s *stream) moment(m format.Moment) (time.Time, bool) {
+	switch m {
+	case format.ClientReceiveBegin:
+		return s.start, true
+	case format.ClientReceiveEnd:
+		if t, sent := s.up.requestEnd(); sent {
+			return t, true
+		}
+		// An answer of the proxy's own to a request without a body.
+		return s.start, s.replied && s.received == 0 && len(s.req.Method) > 0 && s.flags&flagDownstreamProtocolError == 0
+	case format.ServiceSendBegin:
+		return s.up.began, len(s.upstreamAddress) > 0
+	case format.ServiceSendEnd:
+		if len(s.upstreamAddress) == 0 {
+			return time.Time{}, false
+		}
+		return s.up.requestEnd()
+	case format.ServiceReceiveBegin, format.ClientSendBegin:
+		return s.upstreamFirst, !s.upstreamFirst.IsZero()
+	case format.ServiceReceiveEnd:
+		return s.end, !s.upstreamFirst.IsZero() && !s.end.IsZero()
+	case format.ClientSendEnd:
+		if s.end.IsZero() {
+			return time.Now(), true
+		}
+		return s.end, true
+	}
+	return time.Time{}, false
 }
 
 // text returns the values that are texts; nothing where there is none.
@@ -109,7 +166,21 @@ func (s *stream) text(v format.Value) []byte {
 		}
 		return protocol11
 	case format.UpstreamHost:
+		return s.upstreamTried
+	case format.UpstreamHostWithoutPort:
+		return hostOf(s.upstreamTried)
+	case format.UpstreamRemoteAddress:
 		return s.upstreamAddress
+	case format.UpstreamRemoteAddressWithoutPort:
+		return hostOf(s.upstreamAddress)
+	case format.UpstreamRemotePort:
+		return portOf(s.upstreamAddress)
+	case format.UpstreamLocalAddress, format.UpstreamLocalAddressWithoutPort, format.UpstreamLocalPort:
+		return s.up.localText(v)
+	case format.UpstreamProtocol:
+		return s.upstreamProtocol()
+	case format.QueryParams:
+		return s.query()
 	case format.StreamID:
 		return s.requestID
 	case format.Hostname:
@@ -139,15 +210,12 @@ func (p *peer) text(v format.Value) []byte {
 		return p.remote
 	case format.DownstreamRemoteAddressWithoutPort, format.DownstreamDirectRemoteAddressWithoutPort:
 		return p.remoteIP
-	case format.DownstreamRemotePort:
+	case format.DownstreamRemotePort, format.DownstreamDirectRemotePort:
 		return portOf(p.remote)
-	case format.DownstreamLocalAddress:
+	case format.DownstreamLocalAddress, format.DownstreamDirectLocalAddress:
 		return p.local
 	case format.DownstreamLocalAddressWithoutPort:
-		host, _, err := net.SplitHostPort(string(p.local))
-		if err == nil {
-			return []byte(host)
-		}
+		return hostOf(p.local)
 	case format.DownstreamLocalPort:
 		return portOf(p.local)
 	}
@@ -172,4 +240,35 @@ func (p *peer) text(v format.Value) []byte {
 
 func portOf(address []byte) []byte {
 	return address[bytes.LastIndexByte(address, ':')+1:]
+}
+
+// hostOf is an address without its port, and without the brackets of IPv6.
+func hostOf(address []byte) []byte {
+	return bytes.Trim(address[:max(bytes.LastIndexByte(address, ':'), 0)], "[]")
+}
+
+// localText is the proxy's own end of the connection to the service.
+func (x *exchange) localText(v format.Value) []byte {
+	if x.local == nil || len(x.s.upstreamAddress) == 0 {
+		return nil
+	}
+	address := []byte(x.local.String())
+	switch v {
+	case format.UpstreamLocalAddressWithoutPort:
+		return hostOf(address)
+	case format.UpstreamLocalPort:
+		return portOf(address)
+	}
+	return address
+}
+
+// upstreamProtocol is what the service speaks.
+func (s *stream) upstreamProtocol() []byte {
+	switch {
+	case len(s.upstreamAddress) == 0:
+		return nil
+	case s.up.h2host != nil:
+		return protocol2
+	}
+	return protocol11
 }

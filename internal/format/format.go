@@ -1,28 +1,46 @@
 package format
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Format is a compiled text with operators. It is immutable.
 type Format struct {
 	parts []part
 	json  *object // a JSON format has this instead
+	omit  bool
+}
+
+// OmitEmpty leaves out what has no value: the "-" of a text, the field of a JSON
+// object.
+func (f *Format) OmitEmpty() { f.omit = true }
+
+// missing is what stands in a text for a value that there is not.
+func missing(omit bool) string {
+	if omit {
+		return ""
+	}
+	return "-"
 }
 
 // part is a literal text or an operator.
 type part struct {
-	literal  string
-	kind     kind
-	value    Value
-	numeric  bool
-	name     string // of a header
-	fallback string // the header to read where name is missing
-	limit    int    // bytes; -1: none
-	clock    *clock // of START_TIME
+	literal   string
+	kind      kind
+	value     Value
+	numeric   bool
+	name      string // of a header
+	fallback  string // the header to read where name is missing
+	limit     int    // bytes; -1: none
+	clock     *clock // of the times
+	limitless bool   // takes no length
+	cidr      int    // bits of an address that are kept; 0: all of it, bare
+	span      span   // of COMMON_DURATION
 }
 
 type kind uint8
@@ -35,7 +53,10 @@ const (
 	kindResponse
 	kindAbsent // what this proxy never has
 	kindStartTime
+	kindEmitTime
 	kindDash // an absent environment variable
+	kindQueryParam
+	kindDuration
 )
 
 // defaultLog is Envoy's text format for access logs.
@@ -101,13 +122,13 @@ func parseOperator(text string) (part, int, error) {
 		end++
 	}
 	name := text[1:end]
-	argument, has := "", false
+	argument := ""
 	if end < len(text) && text[end] == '(' {
 		n := strings.IndexByte(text[end:], ')')
 		if n < 0 {
 			return part{}, 0, fmt.Errorf("%%%s( is not closed", name)
 		}
-		argument, has = text[end+1:end+n], true
+		argument = text[end+1 : end+n]
 		end += n + 1
 	}
 	limit := -1
@@ -116,17 +137,17 @@ func parseOperator(text string) (part, int, error) {
 		if n < 0 {
 			return part{}, 0, fmt.Errorf("%%%s is not closed by a %%", name)
 		}
-		v, err := strconv.ParseUint(text[end+1:end+n], 10, 31)
+		v, err := strconv.ParseUint(text[end+1:end+n], 10, 64)
 		if err != nil {
 			return part{}, 0, fmt.Errorf("%%%s: the length %q is not a number", name, text[end+1:end+n])
 		}
-		limit = int(v)
+		limit = int(min(v, maxText))
 		end += n
 	}
 	if end >= len(text) || text[end] != '%' {
 		return part{}, 0, fmt.Errorf("a %% that begins no operator (write %%%% for the sign itself)")
 	}
-	p, err := operator(name, argument, has)
+	p, err := parseName(name, argument)
 	if err == nil && limit >= 0 && !p.takesLimit() {
 		err = fmt.Errorf("%%%s%% takes no length", name)
 	}
@@ -140,41 +161,113 @@ func parseOperator(text string) (part, int, error) {
 // takesLimit reports whether Envoy accepts a length behind the operator.
 func (p *part) takesLimit() bool {
 	switch p.kind {
-	case kindValue, kindStartTime:
+	case kindValue:
+		return p.value == QueryParams
+	case kindStartTime, kindEmitTime, kindDuration:
 		return false
 	}
-	return true
+	return !p.limitless
 }
 
-func operator(name, argument string, has bool) (part, error) {
+// parseName compiles an operator.
+func parseName(name, argument string) (part, error) {
 	switch name {
 	case "REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY":
 		return headerOperator(name, argument)
 	case "PATH":
 		return pathOperator(argument)
-	case "START_TIME":
-		layout, err := parseLayout(argument)
-		return part{kind: kindStartTime, clock: newClock(layout)}, err
+	case "QUERY_PARAM", "QUERY_PARAMS":
+		return queryOperator(name, argument)
+	case "START_TIME", "START_TIME_LOCAL", "EMIT_TIME", "EMIT_TIME_LOCAL":
+		return timeOperator(name, argument)
+	case "COMMON_DURATION":
+		s, err := parseSpan(argument)
+		return part{kind: kindDuration, span: s, numeric: true}, err
+	case "GRPC_STATUS":
+		return grpcOperator(argument)
 	case "ENVIRONMENT":
 		if argument == "" {
 			return part{}, fmt.Errorf("%%ENVIRONMENT without a name")
 		}
 		// The environment does not change while the proxy runs.
 		if v, ok := os.LookupEnv(argument); ok {
-			return part{literal: v}, nil
+			return part{kind: kindLiteral, literal: v}, nil
 		}
 		return part{kind: kindDash}, nil
-	case "DYNAMIC_METADATA", "FILTER_STATE", "CLUSTER_METADATA", "UPSTREAM_METADATA":
-		return part{kind: kindAbsent}, nil
+	case "DYNAMIC_METADATA", "FILTER_STATE", "UPSTREAM_FILTER_STATE", "CLUSTER_METADATA", "UPSTREAM_METADATA":
+		if argument == "" {
+			return part{}, fmt.Errorf("%%%s without a name", name)
+		}
+		if key, as, typed := strings.Cut(argument, ":"); strings.HasSuffix(name, "FILTER_STATE") && (key == "" || typed && !filterStateType(as)) {
+			return part{}, fmt.Errorf("%%%s(%s)%%: want KEY:TYPE, with the type PLAIN, TYPED or FIELD", name, argument)
+		}
+		return part{kind: kindAbsent, limitless: strings.HasSuffix(name, "R_METADATA") || name == "UPSTREAM_METADATA"}, nil
 	}
 	op, ok := operators[name]
 	if !ok {
 		return part{}, fmt.Errorf("unknown operator %%%s%%", name)
 	}
-	if has && op.value != GRPCStatus {
+	p := part{kind: kindValue, value: op.value, numeric: op.numeric}
+	switch {
+	case argument == "" || op.argument == anyArgument:
+	case op.argument == noArgument:
 		return part{}, fmt.Errorf("%%%s%% takes no argument", name)
+	default:
+		// What is no number means nothing, as with Envoy.
+		if n, err := strconv.ParseUint(argument, 10, 7); err == nil {
+			p.cidr = int(n)
+		}
 	}
-	return part{kind: kindValue, value: op.value, numeric: op.numeric}, nil
+	return p, nil
+}
+
+func filterStateType(as string) bool {
+	as, _, _ = strings.Cut(as, ":")
+	return as == "PLAIN" || as == "TYPED" || as == "FIELD"
+}
+
+// timeOperator reads %START_TIME(FORMAT)% and %EMIT_TIME(FORMAT)%, in UTC or in
+// the zone of the machine.
+func timeOperator(name, argument string) (part, error) {
+	zone := time.UTC
+	name, local := strings.CutSuffix(name, "_LOCAL")
+	if local {
+		zone = time.Local
+		argument = cmp.Or(argument, defaultLocalLayout)
+	}
+	layout, err := parseLayout(argument)
+	p := part{kind: kindStartTime, clock: newClock(layout, zone)}
+	if name == "EMIT_TIME" {
+		p.kind = kindEmitTime
+	}
+	return p, err
+}
+
+// queryOperator reads %QUERY_PARAM(NAME)% and %QUERY_PARAMS(WHICH)%.
+func queryOperator(name, argument string) (part, error) {
+	if name == "QUERY_PARAMS" {
+		switch argument {
+		case "", "ORIG", "DECODED":
+			return part{kind: kindValue, value: QueryParams}, nil
+		}
+		return part{}, fmt.Errorf("%%QUERY_PARAMS(%s)%%: neither ORIG nor DECODED", argument)
+	}
+	if argument == "" {
+		return part{}, fmt.Errorf("%%QUERY_PARAM without a name")
+	}
+	return part{kind: kindQueryParam, name: argument}, nil
+}
+
+func grpcOperator(argument string) (part, error) {
+	switch argument {
+	case "", "CAMEL_STRING":
+		return part{kind: kindValue, value: GRPCStatus}, nil
+	case "SNAKE_STRING":
+		return part{kind: kindValue, value: GRPCStatusSnake}, nil
+	case "NUMBER":
+		return part{kind: kindValue, value: GRPCStatusNumber, numeric: true}, nil
+	}
+	return part{}, fmt.Errorf("%%GRPC_STATUS(%s)%%: none of CAMEL_STRING, SNAKE_STRING and NUMBER", argument)
 }
 
 // pathOperator reads %PATH(QUERY:WHICH)%: with (WQ) or without (NQ) the query, of
@@ -203,8 +296,11 @@ func pathOperator(argument string) (part, error) {
 
 func headerOperator(op, argument string) (part, error) {
 	name, fallback, two := strings.Cut(strings.ToLower(argument), "?")
-	if name == "" || two && (fallback == "" || strings.Contains(fallback, "?")) {
+	if argument == "" || two && strings.Contains(fallback, "?") {
 		return part{}, fmt.Errorf("%%%s(%s)%%: one header, or two as in X?Y", op, argument)
+	}
+	if strings.ContainsAny(argument, " \t,;\"") || strings.LastIndexByte(name, ':') > 0 || strings.LastIndexByte(fallback, ':') > 0 {
+		return part{}, fmt.Errorf("%%%s(%s)%%: no name of a header", op, argument)
 	}
 	p := part{name: name, fallback: fallback}
 	switch op {
@@ -223,9 +319,9 @@ func headerOperator(op, argument string) (part, error) {
 // Append appends the text for a log: a missing value is "-".
 func (f *Format) Append(dst []byte, s Source) []byte {
 	if f.json != nil {
-		return append(f.json.append(dst, s), '\n')
+		return append(f.json.append(dst, s, f.omit), '\n')
 	}
-	return f.append(dst, s, "-")
+	return f.append(dst, s, missing(f.omit))
 }
 
 // AppendHeader appends the text for a header's value: a missing value is nothing.
@@ -251,7 +347,21 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 	case kindLiteral:
 		return append(dst, p.literal...), true
 	case kindValue:
-		return s.AppendValue(dst, p.value)
+		if text, ok := p.value.constant(); ok {
+			return append(dst, text...), p.value != Never
+		}
+		n := len(dst)
+		dst, ok := s.AppendValue(dst, p.value)
+		if ok && p.cidr > 0 {
+			dst = appendPrefix(dst, n, p.cidr)
+		}
+		return dst, ok
+	case kindQueryParam:
+		return appendParam(dst, s, p.name)
+	case kindDuration:
+		return s.AppendSpan(dst, p.span.From, p.span.To, p.span.Unit)
+	case kindEmitTime:
+		return p.clock.append(dst, time.Now()), true
 	case kindStartTime:
 		return p.clock.append(dst, s.StartTime()), true
 	case kindDash:
@@ -260,7 +370,7 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 		return dst, false
 	}
 	v, ok := p.header(s, p.name)
-	if !ok && p.fallback != "" {
+	if (!ok || p.name == "") && p.fallback != "" {
 		v, ok = p.header(s, p.fallback)
 	}
 	if !ok {
@@ -278,6 +388,9 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 }
 
 func (p *part) header(s Source, name string) ([]byte, bool) {
+	if name == "" {
+		return nil, false
+	}
 	if p.kind == kindResponse {
 		return s.ResponseHeader(name)
 	}

@@ -27,6 +27,13 @@ func (r request) AppendValue(dst []byte, v Value) ([]byte, bool) {
 	return append(dst, s...), ok
 }
 
+func (r request) AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool) {
+	if from == NoMoment || to < from {
+		return dst, false
+	}
+	return append(dst, "7"...), unit == time.Microsecond
+}
+
 var example = request{
 	req:    map[string]string{"x-b": "value", ":path": "/a?q=1", ":method": "GET", "origin": "https://app.shop.example"},
 	resp:   map[string]string{"x-r": "1"},
@@ -139,7 +146,10 @@ type allocFree struct{}
 
 var someValue = []byte("value")
 
-func (allocFree) RequestHeader(string) ([]byte, bool)            { return someValue, true }
-func (allocFree) ResponseHeader(string) ([]byte, bool)           { return someValue, true }
+func (allocFree) RequestHeader(string) ([]byte, bool)  { return someValue, true }
+func (allocFree) ResponseHeader(string) ([]byte, bool) { return someValue, true }
+func (allocFree) AppendSpan(dst []byte, _, _ Moment, _ time.Duration) ([]byte, bool) {
+	return append(dst, '1'), true
+}
 func (allocFree) StartTime() time.Time                           { return time.Unix(1, 0) }
 func (allocFree) AppendValue(dst []byte, _ Value) ([]byte, bool) { return append(dst, '1'), true }

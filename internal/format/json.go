@@ -80,40 +80,60 @@ func parseNode(v *structpb.Value, depth int) (node, error) {
 	return node{fixed: "null"}, nil
 }
 
-func (o *object) append(dst []byte, s Source) []byte {
+// append appends the object. With omit, fields without a value are left out.
+func (o *object) append(dst []byte, s Source, omit bool) []byte {
 	dst = append(dst, '{')
+	first := len(dst)
 	for i, k := range o.keys {
-		if i > 0 {
+		n := len(dst)
+		if n > first {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, k...)
-		dst = o.values[i].append(dst, s)
+		value := len(dst)
+		dst = o.values[i].append(dst, s, omit)
+		if omit && isEmpty(dst[value:]) {
+			dst = dst[:n]
+		}
 	}
 	return append(dst, '}')
 }
 
-func (n *node) append(dst []byte, s Source) []byte {
+func (n *node) append(dst []byte, s Source, omit bool) []byte {
 	switch {
 	case n.object != nil:
-		return n.object.append(dst, s)
+		return n.object.append(dst, s, omit)
 	case n.list != nil:
-		dst = append(dst, '[')
-		for i := range n.list {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = n.list[i].append(dst, s)
-		}
-		return append(dst, ']')
+		return n.appendList(dst, s, omit)
 	case n.text == nil:
 		return append(dst, n.fixed...)
 	}
-	return n.text.appendJSON(dst, s)
+	return n.text.appendJSON(dst, s, omit)
 }
+
+func (n *node) appendList(dst []byte, s Source, omit bool) []byte {
+	dst = append(dst, '[')
+	first := len(dst)
+	for i := range n.list {
+		start := len(dst)
+		if start > first {
+			dst = append(dst, ',')
+		}
+		value := len(dst)
+		dst = n.list[i].append(dst, s, omit)
+		if omit && isEmpty(dst[value:]) {
+			dst = dst[:start]
+		}
+	}
+	return append(dst, ']')
+}
+
+// isEmpty reports whether a value is one that omit_empty_values leaves out.
+func isEmpty(value []byte) bool { return string(value) == "null" || string(value) == "{}" }
 
 // appendJSON appends the value of a text format: typed if it is one operator,
 // else a string in which missing values are "-".
-func (f *Format) appendJSON(dst []byte, s Source) []byte {
+func (f *Format) appendJSON(dst []byte, s Source, omit bool) []byte {
 	start := len(dst)
 	if len(f.parts) == 1 && f.parts[0].kind != kindLiteral {
 		p := &f.parts[0]
@@ -129,7 +149,7 @@ func (f *Format) appendJSON(dst []byte, s Source) []byte {
 		}
 		return quoteFrom(out, start)
 	}
-	return quoteFrom(f.append(dst, s, "-"), start)
+	return quoteFrom(f.append(dst, s, missing(omit)), start)
 }
 
 // quoteFrom turns what stands from start into a JSON string, in place where
@@ -149,8 +169,10 @@ func quoteFrom(b []byte, start int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendQuoted appends a JSON string; bytes that are no UTF-8 are replaced.
+// appendQuoted appends a JSON string. Of a text that is no UTF-8 every byte stands
+// for the letter of its number, as with Envoy.
 func appendQuoted(dst, s []byte) []byte {
+	valid := utf8.Valid(s)
 	dst = append(dst, '"')
 	for len(s) > 0 {
 		c := s[0]
@@ -165,13 +187,10 @@ func appendQuoted(dst, s []byte) []byte {
 			dst = append(dst, '\\', 't')
 		case c < ' ':
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		case c < utf8.RuneSelf:
+		case c < utf8.RuneSelf || valid:
 			dst = append(dst, c)
 		default:
-			r, n := utf8.DecodeRune(s)
-			dst = utf8.AppendRune(dst, r)
-			s = s[n:]
-			continue
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 		s = s[1:]
 	}

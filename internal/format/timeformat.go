@@ -21,10 +21,13 @@ type timeField struct {
 // defaultLayout is ISO 8601 with milliseconds.
 const defaultLayout = "%Y-%m-%dT%H:%M:%E3SZ"
 
+// defaultLocalLayout is the same with the offset of the zone.
+const defaultLocalLayout = "%Y-%m-%dT%H:%M:%E3S%z"
+
 // strftime maps the conversions of strftime(3) to package time's layouts.
 var strftime = map[byte]string{
 	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'y': "06", 'e': "_2", 'j': "002", 'I': "03", 'p': "PM",
-	'b': "Jan", 'B': "January", 'h': "Jan", 'a': "Mon", 'A': "Monday", 'Z': "UTC", 'z': "+0000",
+	'b': "Jan", 'B': "January", 'h': "Jan", 'a': "Mon", 'A': "Monday", 'Z': "MST", 'z': "-0700",
 	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04", 'c': "Mon Jan _2 15:04:05 2006",
 }
 
@@ -88,6 +91,7 @@ func conversion(text string) ([]timeField, int, error) {
 // same for a whole second and is kept.
 type clock struct {
 	fields []timeField
+	zone   *time.Location
 	coarse int // fields[:coarse] change once a second
 	last   atomic.Pointer[second]
 }
@@ -98,8 +102,8 @@ type second struct {
 	text []byte
 }
 
-func newClock(fields []timeField) *clock {
-	c := &clock{fields: fields}
+func newClock(fields []timeField, zone *time.Location) *clock {
+	c := &clock{fields: fields, zone: zone}
 	for c.coarse < len(fields) && fields[c.coarse].digits == 0 {
 		c.coarse++
 	}
@@ -107,6 +111,7 @@ func newClock(fields []timeField) *clock {
 }
 
 func (c *clock) append(dst []byte, t time.Time) []byte {
+	t = t.In(c.zone)
 	s := c.last.Load()
 	if unix := t.Unix(); s == nil || s.unix != unix {
 		s = &second{unix, appendTime(nil, t, c.fields[:c.coarse])}
@@ -119,7 +124,6 @@ func (c *clock) append(dst []byte, t time.Time) []byte {
 var point = []byte(".")
 
 func appendTime(dst []byte, t time.Time, fields []timeField) []byte {
-	t = t.UTC()
 	for i := range fields {
 		f := &fields[i]
 		switch {

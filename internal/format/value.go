@@ -41,51 +41,137 @@ const (
 	VirtualClusterName
 	DownstreamTLSVersion
 	DownstreamTLSCipher
+	DownstreamDirectLocalAddress
+	DownstreamDirectRemotePort
+	UpstreamClusterRaw
+	UpstreamRemoteAddress
+	UpstreamRemoteAddressWithoutPort
+	UpstreamLocalAddressWithoutPort
+	UpstreamLocalPort
+	UpstreamHostWithoutPort
+	UpstreamRemotePort
+	UpstreamProtocol
+	RequestTxDuration
+	ResponseTxDuration
+	GRPCStatusNumber
+	GRPCStatusSnake
+	ListenerName
+	FilterChainName
+	UniqueID
+	QueryParams
+	// Never is what this proxy never has.
+	Never
+	// Zero is 0, and Empty the empty text, for what is not measured here and
+	// what Envoy has no more of either without an extension.
+	Zero
+	Empty
+	// DownstreamEnd and Normal are the words for how requests end here.
+	DownstreamEnd
+	Normal
 )
 
-// operators are the names of the values. Those that are numbers stay numbers in
-// JSON.
-var operators = map[string]struct {
-	value   Value
-	numeric bool
-}{
-	"PROTOCOL":                       {Protocol, false},
-	"RESPONSE_CODE":                  {ResponseCode, true},
-	"RESPONSE_CODE_DETAILS":          {ResponseCodeDetails, false},
-	"RESPONSE_FLAGS":                 {ResponseFlags, false},
-	"RESPONSE_FLAGS_LONG":            {ResponseFlagsLong, false},
-	"BYTES_RECEIVED":                 {BytesReceived, true},
-	"BYTES_SENT":                     {BytesSent, true},
-	"DURATION":                       {Duration, true},
-	"REQUEST_DURATION":               {RequestDuration, true},
-	"RESPONSE_DURATION":              {ResponseDuration, true},
-	"UPSTREAM_REQUEST_ATTEMPT_COUNT": {UpstreamRequestAttemptCount, true},
-	"ROUTE_NAME":                     {RouteName, false},
-	"VIRTUAL_HOST_NAME":              {VirtualHostName, false},
-	"UPSTREAM_CLUSTER":               {UpstreamCluster, false},
-	"UPSTREAM_CLUSTER_RAW":           {UpstreamCluster, false},
-	"UPSTREAM_HOST":                  {UpstreamHost, false},
-	"UPSTREAM_REMOTE_ADDRESS":        {UpstreamHost, false},
-	"UPSTREAM_LOCAL_ADDRESS":         {UpstreamLocalAddress, false},
+// constant returns the text of a value that is the same for every request.
+func (v Value) constant() (string, bool) {
+	switch v {
+	case Never, Empty:
+		return "", true
+	case Zero:
+		return "0", true
+	case DownstreamEnd:
+		return "DownstreamEnd", true
+	case Normal:
+		return "Normal", true
+	}
+	return "", false
+}
 
-	"UPSTREAM_TRANSPORT_FAILURE_REASON":             {UpstreamTransportFailureReason, false},
-	"CONNECTION_TERMINATION_DETAILS":                {ConnectionTerminationDetails, false},
-	"DOWNSTREAM_REMOTE_ADDRESS":                     {DownstreamRemoteAddress, false},
-	"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":        {DownstreamRemoteAddressWithoutPort, false},
-	"DOWNSTREAM_REMOTE_PORT":                        {DownstreamRemotePort, true},
-	"DOWNSTREAM_DIRECT_REMOTE_ADDRESS":              {DownstreamDirectRemoteAddress, false},
-	"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": {DownstreamDirectRemoteAddressWithoutPort, false},
-	"DOWNSTREAM_LOCAL_ADDRESS":                      {DownstreamLocalAddress, false},
-	"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT":         {DownstreamLocalAddressWithoutPort, false},
-	"DOWNSTREAM_LOCAL_PORT":                         {DownstreamLocalPort, true},
-	"REQUESTED_SERVER_NAME":                         {RequestedServerName, false},
-	"CONNECTION_ID":                                 {ConnectionID, true},
-	"STREAM_ID":                                     {StreamID, false},
-	"HOSTNAME":                                      {Hostname, false},
-	"GRPC_STATUS":                                   {GRPCStatus, false},
-	"VIRTUAL_CLUSTER_NAME":                          {VirtualClusterName, false},
-	"DOWNSTREAM_TLS_VERSION":                        {DownstreamTLSVersion, false},
-	"DOWNSTREAM_TLS_CIPHER":                         {DownstreamTLSCipher, false},
+// operator is what an operator without a value of its own means.
+type operator struct {
+	value Value
+	// numeric values stay numbers in JSON.
+	numeric bool
+	// argument says what may stand in brackets: nothing, or anything, with the
+	// meaning of a prefix's length (cidr) or none.
+	argument argument
+}
+
+type argument uint8
+
+const (
+	noArgument argument = iota
+	anyArgument
+	cidrArgument
+)
+
+// operators are those of Envoy 1.40 that stand for a value, by their names.
+var operators = map[string]operator{
+	"ACCESS_LOG_TYPE":                {value: DownstreamEnd},
+	"PROTOCOL":                       {value: Protocol},
+	"RESPONSE_CODE":                  {value: ResponseCode, numeric: true},
+	"RESPONSE_CODE_DETAILS":          {value: ResponseCodeDetails, argument: anyArgument},
+	"RESPONSE_FLAGS":                 {value: ResponseFlags},
+	"RESPONSE_FLAGS_LONG":            {value: ResponseFlagsLong},
+	"BYTES_RECEIVED":                 {value: BytesReceived, numeric: true},
+	"BYTES_SENT":                     {value: BytesSent, numeric: true},
+	"DURATION":                       {value: Duration, numeric: true},
+	"REQUEST_DURATION":               {value: RequestDuration, numeric: true},
+	"REQUEST_TX_DURATION":            {value: RequestTxDuration, numeric: true},
+	"RESPONSE_DURATION":              {value: ResponseDuration, numeric: true},
+	"RESPONSE_TX_DURATION":           {value: ResponseTxDuration, numeric: true},
+	"ROUNDTRIP_DURATION":             {value: Never},
+	"UPSTREAM_REQUEST_ATTEMPT_COUNT": {value: UpstreamRequestAttemptCount, numeric: true},
+	"ROUTE_NAME":                     {value: RouteName},
+	"LISTENER_NAME":                  {value: ListenerName},
+	"FILTER_CHAIN_NAME":              {value: FilterChainName},
+	"UPSTREAM_CLUSTER":               {value: UpstreamCluster},
+	"UPSTREAM_CLUSTER_RAW":           {value: UpstreamClusterRaw},
+	"UPSTREAM_PROTOCOL":              {value: UpstreamProtocol},
+	"UPSTREAM_HOST":                  {value: UpstreamHost},
+	"UPSTREAM_HOST_NAME":             {value: UpstreamHost},
+
+	"UPSTREAM_HOST_NAME_WITHOUT_PORT":               {value: UpstreamHostWithoutPort},
+	"UPSTREAM_REMOTE_ADDRESS":                       {value: UpstreamRemoteAddress},
+	"UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":          {value: UpstreamRemoteAddressWithoutPort, argument: cidrArgument},
+	"UPSTREAM_REMOTE_PORT":                          {value: UpstreamRemotePort, numeric: true},
+	"UPSTREAM_LOCAL_ADDRESS":                        {value: UpstreamLocalAddress},
+	"UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT":           {value: UpstreamLocalAddressWithoutPort, argument: cidrArgument},
+	"UPSTREAM_LOCAL_PORT":                           {value: UpstreamLocalPort, numeric: true},
+	"UPSTREAM_TRANSPORT_FAILURE_REASON":             {value: UpstreamTransportFailureReason},
+	"CONNECTION_TERMINATION_DETAILS":                {value: ConnectionTerminationDetails},
+	"DOWNSTREAM_REMOTE_ADDRESS":                     {value: DownstreamRemoteAddress},
+	"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":        {value: DownstreamRemoteAddressWithoutPort, argument: cidrArgument},
+	"DOWNSTREAM_REMOTE_PORT":                        {value: DownstreamRemotePort, numeric: true},
+	"DOWNSTREAM_DIRECT_REMOTE_ADDRESS":              {value: DownstreamDirectRemoteAddress},
+	"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": {value: DownstreamDirectRemoteAddressWithoutPort, argument: cidrArgument},
+	"DOWNSTREAM_DIRECT_REMOTE_PORT":                 {value: DownstreamDirectRemotePort, numeric: true},
+	"DOWNSTREAM_LOCAL_ADDRESS":                      {value: DownstreamLocalAddress},
+	"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT":         {value: DownstreamLocalAddressWithoutPort, argument: cidrArgument},
+	"DOWNSTREAM_LOCAL_PORT":                         {value: DownstreamLocalPort, numeric: true},
+	"DOWNSTREAM_DIRECT_LOCAL_ADDRESS":               {value: DownstreamDirectLocalAddress},
+	"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT":  {value: DownstreamLocalAddressWithoutPort, argument: cidrArgument},
+	"DOWNSTREAM_DIRECT_LOCAL_PORT":                  {value: DownstreamLocalPort, numeric: true},
+	"DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID":          {value: Empty},
+	"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID":   {value: Empty},
+	"DOWNSTREAM_DETECTED_CLOSE_TYPE":                {value: Normal},
+	"DOWNSTREAM_LOCAL_CLOSE_REASON":                 {value: Never},
+	"DOWNSTREAM_TRANSPORT_FAILURE_REASON":           {value: Never},
+	"DOWNSTREAM_CX_RTT":                             {value: Zero, numeric: true},
+	"BYTES_RETRANSMITTED":                           {value: Zero, numeric: true},
+	"CUSTOM_FLAGS":                                  {value: Empty},
+	"LOCAL_REPLY_BODY":                              {value: Empty},
+	"REQUESTED_SERVER_NAME":                         {value: RequestedServerName},
+	"CONNECTION_ID":                                 {value: ConnectionID, numeric: true},
+	"STREAM_ID":                                     {value: StreamID},
+	"UNIQUE_ID":                                     {value: UniqueID},
+	"HOSTNAME":                                      {value: Hostname},
+	"GRPC_STATUS_NUMBER":                            {value: GRPCStatusNumber, numeric: true},
+	"TRACE_ID":                                      {value: Never},
+	"SPAN_ID":                                       {value: Never},
+	"VIRTUAL_CLUSTER_NAME":                          {value: VirtualClusterName},
+	"DOWNSTREAM_TLS_VERSION":                        {value: DownstreamTLSVersion},
+	"DOWNSTREAM_TLS_CIPHER":                         {value: DownstreamTLSCipher},
+	"TLS_JA3_FINGERPRINT":                           {value: Never},
+	"TLS_JA4_FINGERPRINT":                           {value: Never},
 }
 
 // Source gives the values of one request.
@@ -97,6 +183,9 @@ type Source interface {
 	ResponseHeader(name string) ([]byte, bool)
 	// StartTime is when the request began.
 	StartTime() time.Time
+	// AppendSpan appends how long it was from one moment to another, in units;
+	// false where one of them did not come, or they came the other way round.
+	AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool)
 	// AppendValue appends a value; false, with dst as it was, means that there
 	// is none.
 	AppendValue(dst []byte, v Value) ([]byte, bool)

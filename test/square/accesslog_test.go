@@ -1,0 +1,241 @@
+package square
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/rawhttp"
+)
+
+// TestGuideAccessLog: the guide's EnvoyFilter, unchanged, gives the lines of the
+// engine's access log that the real Envoy writes for the same requests.
+func TestGuideAccessLog(t *testing.T) {
+	planes := planesOf(t)
+	data, err := os.ReadFile(filepath.Join(envoy.Root(), "test", "scripts", "guide", "16-cors-access-logging.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseScript(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := rawhttp.NewDesk()
+	logs := logsOf(t, planes, bootstrapOf(t, s, desk), desk, s.Cases())
+	for _, line := range logs[0] {
+		for _, field := range []string{"timestamp", "method", "path", "origin", "response_code", "cors_allow_origin", "cors_allow_methods"} {
+			if _, ok := line[field]; !ok {
+				t.Errorf("no field %s in %v", field, line)
+			}
+		}
+	}
+	compareLogs(t, planes, logs)
+}
+
+// logsOf sends the requests to every corner and returns the objects of its log on
+// standard output, which end with the process.
+func logsOf(t *testing.T, planes []plane, bootstrap []byte, desk *rawhttp.Desk, cases []*Case) [][]map[string]any {
+	t.Helper()
+	corners, err := start(planes, t.TempDir(), bootstrap, desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, corner := range corners {
+		for _, c := range cases {
+			if _, err := corner.do(c); err != nil {
+				t.Errorf("requests:%d: %s: %v", c.Line, corner.Name, err)
+			}
+		}
+	}
+	if err := stop(corners); err != nil {
+		t.Error(err)
+	}
+	out := make([][]map[string]any, len(corners))
+	for i, corner := range corners {
+		for line := range strings.Lines(corner.proc.Output()) {
+			if !strings.HasPrefix(line, "{") {
+				continue
+			}
+			var object map[string]any
+			if err := json.Unmarshal([]byte(line), &object); err != nil {
+				t.Fatalf("%s: %v in %s", corner.Name, err, line)
+			}
+			out[i] = append(out[i], object)
+		}
+		if len(out[i]) != len(cases) {
+			t.Fatalf("%s: %d lines for %d requests:\n%s", corner.Name, len(out[i]), len(cases), corner.proc.Output())
+		}
+	}
+	return out
+}
+
+// compareLogs compares the fields of the lines; what changes from run to run by its
+// shape. A line is written when the answer is out, so that the order of lines is
+// not that of requests.
+func compareLogs(t *testing.T, planes []plane, logs [][]map[string]any) {
+	t.Helper()
+	all := make([][]map[string]string, len(logs))
+	for i, lines := range logs {
+		for _, line := range lines {
+			all[i] = append(all[i], shapes(line))
+		}
+		slices.SortFunc(all[i], func(a, b map[string]string) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	for i := 1; i < len(all); i++ {
+		if diff := cmp.Diff(all[0], all[i]); diff != "" {
+			t.Errorf("(-%s +%s):\n%s", planes[0].name, planes[i].name, diff)
+		}
+	}
+}
+
+// timing are the operators whose numbers differ from run to run.
+var timing = regexp.MustCompile(`DURATION|CONNECTION_ID|_PORT%?$|CX_RTT`)
+
+var volatile = []struct {
+	shape *regexp.Regexp
+	as    string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}`), "<time>"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`), "<uuid>"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:<port>"},
+	{regexp.MustCompile(`^\d{10}$`), "<seconds>"},
+	{regexp.MustCompile(`^\d{9}$`), "<nanoseconds>"},
+}
+
+func shapes(line map[string]any) map[string]string {
+	out := make(map[string]string)
+	for k, v := range line {
+		text, err := json.Marshal(v)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		out[k] = string(text)
+		switch v := v.(type) {
+		case string:
+			for _, x := range volatile {
+				v = x.shape.ReplaceAllString(v, x.as)
+			}
+			out[k] = fmt.Sprintf("%q", v)
+		case float64:
+			if timing.MatchString(k) {
+				out[k] = "<number>"
+			}
+		}
+	}
+	return out
+}
+
+// TestAccessLogOperators compares every operator of Envoy 1.40 that is run here,
+// in the fields of a JSON format and between others in a text, for requests that
+// are proxied, answered by the proxy, and go wrong.
+func TestAccessLogOperators(t *testing.T) {
+	planes := planesOf(t)
+	desk := rawhttp.NewDesk()
+	up, err := rawhttp.Listen("up", desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(up.Close)
+	var cases []*Case
+	for _, c := range logRequests {
+		cases = append(cases, &Case{Request: Request{Method: c.method, Target: c.target, Fields: c.fields, Body: c.body}})
+	}
+	for _, omit := range []bool{false, true} {
+		t.Run(fmt.Sprintf("omit_empty_values=%v", omit), func(t *testing.T) {
+			logs := logsOf(t, planes, logBootstrap(t, up.Port(), omit), desk, cases)
+			compareLogs(t, planes, logs)
+		})
+	}
+}
+
+var logRequests = []struct {
+	method, target string
+	fields         rawhttp.Fields
+	body           []byte
+}{
+	{"GET", "/up?q=1&d=a%20b&e=", rawhttp.Fields{{Name: "Host", Value: "h.test"}, {Name: "x-a", Value: "abcdef"}, {Name: "x-two", Value: "1"}, {Name: "x-two", Value: "2"}}, nil},
+	{"POST", "/up", rawhttp.Fields{{Name: "Host", Value: "h.test"}, {Name: "content-length", Value: "5"}}, []byte("hello")},
+	{"GET", "/up", rawhttp.Fields{{Name: "Host", Value: "h.test"}, {Name: "content-type", Value: "application/grpc"}}, nil},
+	{"GET", "/direct", rawhttp.Fields{{Name: "Host", Value: "h.test"}}, nil},
+	{"GET", "/redirect", rawhttp.Fields{{Name: "Host", Value: "h.test"}}, nil},
+	{"GET", "/dead", rawhttp.Fields{{Name: "Host", Value: "h.test"}}, nil},
+	{"GET", "/none", rawhttp.Fields{{Name: "Host", Value: "h.test"}}, nil},
+	{"GET", "/codec", rawhttp.Fields{{Name: "Host", Value: "h.test"}, {Name: "x-a", Value: "\x7f"}}, nil},
+	{"GET", "/missing", rawhttp.Fields{{Name: "Host", Value: "h.test"}, {Name: "x-a", Value: "a\"b\\c\x80 é\xc3"}}, nil},
+}
+
+// logOperators are formats of which each is a field of the log.
+var logOperators = strings.Fields(`
+%ACCESS_LOG_TYPE% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)% %RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%
+%BYTES_RECEIVED% %BYTES_SENT% %BYTES_RETRANSMITTED% %DURATION% %REQUEST_DURATION% %REQUEST_TX_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%
+%ROUNDTRIP_DURATION% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %ROUTE_NAME% %LISTENER_NAME% %FILTER_CHAIN_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_CLUSTER_RAW%
+%UPSTREAM_PROTOCOL% %UPSTREAM_HOST% %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS%
+%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)% %UPSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_ADDRESS%
+%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %UPSTREAM_LOCAL_PORT% %UPSTREAM_TRANSPORT_FAILURE_REASON% %CONNECTION_TERMINATION_DETAILS%
+%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(8)% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(x)%
+%DOWNSTREAM_REMOTE_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_PORT%
+%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_PORT% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS%
+%DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(24)% %DOWNSTREAM_DIRECT_LOCAL_PORT% %DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID%
+%DOWNSTREAM_LOCAL_CLOSE_REASON% %DOWNSTREAM_TRANSPORT_FAILURE_REASON% %CUSTOM_FLAGS% %LOCAL_REPLY_BODY% %REQUESTED_SERVER_NAME% %CONNECTION_ID%
+%STREAM_ID% %UNIQUE_ID% %HOSTNAME% %GRPC_STATUS% %GRPC_STATUS(CAMEL_STRING)% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%
+%TRACE_ID% %SPAN_ID% %VIRTUAL_CLUSTER_NAME% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% %TLS_JA3_FINGERPRINT% %TLS_JA4_FINGERPRINT%
+%REQ(x-a):3% %REQ(x-no?x-a)% %REQ(x-no)% %REQ(?x-a)% %REQ(x-a?)% %REQ(:PATH)% %REQ(:METHOD)% %REQ(:AUTHORITY)% %REQ(:SCHEME)% %REQ(x-two)% %REQ(x-a):0% %REQ(x-a):999999999999%
+%REQUEST_HEADER(x-a)% %RESP(content-type)% %RESP(:status)% %RESP(x-no?server)% %RESPONSE_HEADER(server)% %TRAILER(a)% %RESPONSE_TRAILER(a)%
+%PATH% %PATH:3% %PATH(WQ)% %PATH(NQ)% %PATH(NQ:ORIG)% %PATH(NQ:PATH)% %PATH(WQ:ORIG_OR_PATH):4%
+%QUERY_PARAM(q)% %QUERY_PARAM(Q)% %QUERY_PARAM(e)% %QUERY_PARAM(d):2% %QUERY_PARAM(d)% %QUERY_PARAM(no)% %QUERY_PARAMS% %QUERY_PARAMS(ORIG)% %QUERY_PARAMS(DECODED)% %QUERY_PARAMS:3%
+%COMMON_DURATION(DS_RX_BEG:DS_RX_END:ms)% %COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)% %COMMON_DURATION(US_RX_BEG:US_RX_END:ns)% %COMMON_DURATION(nope:DS_RX_END:ms)% %COMMON_DURATION(US_TX_BEG:US_TX_END)%
+%DYNAMIC_METADATA(a)% %DYNAMIC_METADATA(a:b):3% %CLUSTER_METADATA(a:b)% %UPSTREAM_METADATA(a:b)% %FILTER_STATE(x)% %FILTER_STATE(x:PLAIN)% %UPSTREAM_FILTER_STATE(x)%
+%ENVIRONMENT(HOME)% %ENVIRONMENT(NOPE_X):2% %ENVIRONMENT(HOME):2% %START_TIME% %START_TIME(%s)% %START_TIME(%Y)% %START_TIME(%f)% %START_TIME_LOCAL% %START_TIME_LOCAL(%Y/%m)%
+%EMIT_TIME% %EMIT_TIME(%s)% %EMIT_TIME_LOCAL% x%RESPONSE_CODE% %RESPONSE_CODE%%RESPONSE_CODE% %PROTOCOL%-%REQ(x-no)% %% %%PROTOCOL%% 100%%
+`)
+
+// logBootstrap is a bootstrap with a field for each of the operators, and nested
+// values.
+func logBootstrap(t *testing.T, up int, omit bool) []byte {
+	t.Helper()
+	fields := map[string]any{
+		"nested": map[string]any{"code": "%RESPONSE_CODE%", "none": "%REQ(x-no)%", "list": []any{"%PROTOCOL%", 1, 1.5, true, nil, "%REQ(x-no)%"}},
+		"only":   map[string]any{"none": "%REQ(x-no)%"}, "nolist": []any{"%REQ(x-no)%"}, "number": 7, "null": nil, "text": "é\"\\\t",
+	}
+	for _, f := range logOperators {
+		fields[f] = f
+	}
+	type m = map[string]any
+	endpoint := func(name string, port int) m {
+		return m{"name": name, "type": "STATIC", "connect_timeout": "1s", "alt_stat_name": "alt-" + name, "load_assignment": m{"cluster_name": name, "endpoints": []any{
+			m{"lb_endpoints": []any{m{"endpoint": m{"address": m{"socket_address": m{"address": "127.0.0.1", "port_value": port}}}}}},
+		}}}
+	}
+	manager := m{
+		"@type":       "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+		"stat_prefix": "s", "use_remote_address": true,
+		"access_log": []any{m{"name": "json", "typed_config": m{
+			"@type":      "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+			"log_format": m{"json_format": fields, "omit_empty_values": omit},
+		}}},
+		"http_filters": []any{m{"name": "envoy.filters.http.router", "typed_config": m{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
+		"route_config": m{"name": "rc", "validate_clusters": false, "virtual_hosts": []any{m{"name": "vh", "domains": []any{"*"}, "routes": []any{
+			m{"name": "direct", "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
+			m{"name": "redirect", "match": m{"prefix": "/redirect"}, "redirect": m{"path_redirect": "/x"}},
+			m{"name": "dead", "match": m{"prefix": "/dead"}, "route": m{"cluster": "dead"}},
+			m{"match": m{"prefix": "/none"}, "route": m{"cluster": "nope"}},
+			m{"name": "up", "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
+		}}}},
+	}
+	text, err := json.Marshal(m{"static_resources": m{
+		"listeners": []any{m{"name": "l", "filter_chains": []any{m{"name": "chain", "filters": []any{m{"name": "hcm", "typed_config": manager}}}}}},
+		"clusters":  []any{endpoint("up", up), endpoint("dead", freePort())},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
