@@ -125,10 +125,13 @@ func codecOptions(h *hcmv3.HttpConnectionManager) http1.Options {
 }
 
 func http2Options(h *hcmv3.HttpConnectionManager) http2.Options {
+	ping := h.GetHttp2ProtocolOptions().GetConnectionKeepalive()
 	return http2.Options{
 		MaxConcurrentStreams: h.GetHttp2ProtocolOptions().GetMaxConcurrentStreams().GetValue(),
 		MaxHeaderBytes:       int(h.GetMaxRequestHeadersKb().GetValue()) << 10,
 		MaxHeaders:           int(h.GetCommonHttpProtocolOptions().GetMaxHeadersCount().GetValue()),
+		KeepaliveInterval:    ping.GetInterval().AsDuration(),
+		KeepaliveTimeout:     ping.GetTimeout().AsDuration(),
 	}
 }
 

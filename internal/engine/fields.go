@@ -29,7 +29,8 @@ var runs = map[protoreflect.FullName]string{
 		" request_id_extension forward_client_cert_details tracing http2_protocol_options set_current_client_cert_details | drain_timeout delayed_close_timeout add_user_agent access_log_options",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config is_optional disabled",
 	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        "route_config_name | config_source",
-	"envoy.config.core.v3.Http2ProtocolOptions": "max_concurrent_streams | hpack_table_size initial_stream_window_size initial_connection_window_size" +
+	"envoy.config.core.v3.KeepaliveSettings":                                 "interval timeout | interval_jitter connection_idle_interval",
+	"envoy.config.core.v3.Http2ProtocolOptions": "max_concurrent_streams connection_keepalive | hpack_table_size initial_stream_window_size initial_connection_window_size" +
 		" max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream" +
 		" max_inbound_window_update_frames_per_data_frame_sent override_stream_error_on_invalid_http_message",
 	"envoy.config.core.v3.HttpProtocolOptions":  "idle_timeout max_headers_count headers_with_underscores_action",

@@ -18,6 +18,10 @@ type Options struct {
 	ConnectionWindow uint32 // 1 MiB
 	// IdleTimeout ends a connection without streams; 0: never.
 	IdleTimeout time.Duration
+	// KeepaliveInterval is how often a PING asks whether the other side is still
+	// there; 0: never. The connection ends when nothing at all has come from it
+	// for KeepaliveTimeout after the PING.
+	KeepaliveInterval, KeepaliveTimeout time.Duration
 }
 
 const (
@@ -67,6 +71,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ConnectionWindow == 0 {
 		o.ConnectionWindow = defaultConnectionWindow
+	}
+	if o.KeepaliveTimeout <= 0 {
+		o.KeepaliveInterval = 0
 	}
 	// Less cannot be announced in time (RFC 9113 section 6.9.2).
 	o.StreamWindow = max(o.StreamWindow, defaultWindow)

@@ -304,6 +304,7 @@ func (s *Session) pingFrame(f *frame) error {
 		return connError(FrameSizeError, "PING of a wrong length")
 	}
 	if f.has(flagAck) {
+		wake(s.acked)
 		return nil
 	}
 	s.mu.Lock()

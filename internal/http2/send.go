@@ -36,11 +36,12 @@ func (s *Session) write() {
 		buf := s.out
 		s.out, s.spare = s.spare[:0], nil
 		s.control = 0
+		limit := s.writeLimit
 		for _, st := range s.streams {
 			wake(st.writable)
 		}
 		s.mu.Unlock()
-		_ = s.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_ = s.nc.SetWriteDeadline(time.Now().Add(limit))
 		_, err := s.nc.Write(buf)
 		if err != nil {
 			s.fail(ErrClosed)

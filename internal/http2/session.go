@@ -41,7 +41,12 @@ type Session struct {
 	peer       settings
 	sendWindow int64
 
+	idleSince time.Time     // when the last stream ended
+	heard     time.Time     // when something came last
+	acked     chan struct{} // a PING was answered
+
 	out, spare []byte
+	writeLimit time.Duration
 	writing    bool
 	written    sync.Cond // of mu: writing has become false
 	control    int       // acknowledgements and the like in out
@@ -83,7 +88,8 @@ func NewClient(nc net.Conn, o Options) *Session {
 }
 
 func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
-	s := &Session{nc: nc, opts: o.withDefaults(), handle: handle, streams: map[uint32]*Stream{}}
+	s := &Session{nc: nc, opts: o.withDefaults(), handle: handle, streams: map[uint32]*Stream{}, acked: make(chan struct{}, 1)}
+	s.idleSince, s.writeLimit = time.Now(), writeTimeout
 	s.peer = settings{maxStreams: 1 << 31, window: defaultWindow, maxFrame: minMaxFrame}
 	s.sendWindow = defaultWindow
 	s.received = int64(s.opts.ConnectionWindow)
@@ -102,6 +108,11 @@ func (s *Session) Run(initial []byte) error {
 	s.mu.Lock()
 	s.flush(true)
 	s.mu.Unlock()
+	if s.opts.KeepaliveInterval > 0 {
+		stop := make(chan struct{})
+		defer close(stop)
+		go s.keepalive(stop)
+	}
 	buf := make([]byte, max(frameHeaderLen+minMaxFrame, len(initial)))
 	w := copy(buf, initial)
 	err := s.read(buf, w)
@@ -202,6 +213,7 @@ func (s *Session) limitWait() error {
 		return errIdle
 	}
 	s.setIdleDeadline()
+	s.heard = time.Now()
 	return nil
 }
 
@@ -214,7 +226,7 @@ func (s *Session) setIdleDeadline() {
 	case s.leaving || s.refused:
 		at = time.Now()
 	case s.opts.IdleTimeout > 0:
-		at = time.Now().Add(s.opts.IdleTimeout)
+		at = s.idleSince.Add(s.opts.IdleTimeout) // a PING is no use of the connection
 	}
 	_ = s.nc.SetReadDeadline(at) // fails only when closed: the read says so
 }
@@ -230,7 +242,8 @@ func (s *Session) sayGoodbye(code ErrorCode, reason string) {
 	s.mu.Lock()
 	s.leaving = true
 	s.out = appendGoAway(s.out, s.last, code, reason)
-	_ = s.nc.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	s.writeLimit = goodbyeTime
+	_ = s.nc.SetWriteDeadline(time.Now().Add(goodbyeTime)) // of a write that is under way
 	s.flush(false)
 	for s.writing {
 		s.written.Wait()

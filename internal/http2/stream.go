@@ -274,6 +274,7 @@ func (s *Session) remove(st *Stream) {
 	delete(s.streams, st.id)
 	s.ended++
 	if len(s.streams) == 0 {
+		s.idleSince = time.Now()
 		s.setIdleDeadline()
 	}
 }

@@ -226,7 +226,11 @@ func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
 		if h2 == nil {
 			continue
 		}
-		out := http2.Options{MaxConcurrentStreams: h2.GetMaxConcurrentStreams().GetValue(), IdleTimeout: defaultIdle}
+		ping := h2.GetConnectionKeepalive()
+		out := http2.Options{
+			MaxConcurrentStreams: h2.GetMaxConcurrentStreams().GetValue(), IdleTimeout: defaultIdle,
+			KeepaliveInterval: ping.GetInterval().AsDuration(), KeepaliveTimeout: ping.GetTimeout().AsDuration(),
+		}
 		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
 			out.IdleTimeout = d.AsDuration() // 0: never
 		}
