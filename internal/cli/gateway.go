@@ -57,6 +57,7 @@ func (g *gateway) console() console.Options {
 		Started:     g.started,
 		State:       g.state,
 		ConfigDump:  g.configDump,
+		Clusters:    g.clusters,
 		Origins:     g.origins,
 		Diagnostics: g.diagnostics,
 		Stats:       func(w io.Writer) error { return g.stats.WritePrometheus(w) },
@@ -80,6 +81,13 @@ func (g *gateway) configDump(o xds.DumpOptions) ([]byte, error) {
 	}
 	o.Updated, o.Bootstrap = p.at, g.bootstrap
 	return p.snapshot.ConfigDump(o)
+}
+
+func (g *gateway) clusters() ([]byte, error) {
+	if p := g.current.Load(); p != nil {
+		return p.snapshot.ClusterStatuses()
+	}
+	return new(xds.Snapshot).ClusterStatuses()
 }
 
 func (g *gateway) origins() map[string]diag.Pos {

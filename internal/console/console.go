@@ -31,6 +31,8 @@ type Options struct {
 	State   func() State
 	// ConfigDump renders the running configuration, without private keys.
 	ConfigDump func(xds.DumpOptions) ([]byte, error)
+	// Clusters renders the clusters and their endpoints in Envoy's JSON.
+	Clusters func() ([]byte, error)
 	// Origins tells where each resource of the running configuration was written,
 	// by the keys of xds.Snapshot.Origins.
 	Origins func() map[string]diag.Pos
@@ -53,6 +55,7 @@ func Admin(o Options) http.Handler {
 	return site([]page{
 		{"/config_dump", "the configuration that is running (?resource=, ?mask=, ?include_eds)", c.configDump},
 		{"/crossgate/diagnostics", "the findings about the configuration, as analyze -o json has them (not in Envoy)", c.diagnostics},
+		{"/clusters", "clusters and their endpoints (?format=json)", c.clusters},
 		{"/origins", "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", c.origins},
 		{"/ready", "200 LIVE when the gateway takes requests", c.ready},
 		{"/server_info", "version, state and uptime", c.serverInfo},
@@ -134,6 +137,21 @@ func (c *console) configDump(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(dump) //nolint:errcheck // the client went away
+}
+
+// clusters serves the JSON form, which programs read; Envoy also has one of text.
+func (c *console) clusters(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("format") != "json" {
+		writeText(w, http.StatusBadRequest, "only /clusters?format=json is answered\n")
+		return
+	}
+	out, err := c.o.Clusters()
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(out) //nolint:errcheck // the client went away
 }
 
 // origins serves what is not in the dump because it is not in Envoy's.

@@ -33,6 +33,7 @@ func testOptions(state State) Options {
 			}
 			return json.Marshal(o)
 		},
+		Clusters: func() ([]byte, error) { return []byte("{}\n"), nil },
 		Origins: func() map[string]diag.Pos {
 			return map[string]diag.Pos{"listener/0.0.0.0_80": {File: "gw.yaml", Line: 7, Col: 5}}
 		},
@@ -73,6 +74,8 @@ func TestPages(t *testing.T) {
 		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
 		{"dump parameters", "GET", "/config_dump?resource=dynamic_route_configs&mask=route_config.name&include_eds", live, 200, `{"Resource":"dynamic_route_configs","Mask":"route_config.name","Endpoints":true,…`},
+		{"clusters", "GET", "/clusters?format=json", live, 200, "{}\n"},
+		{"clusters as text", "GET", "/clusters", live, 400, "only /clusters?format=json is answered\n"},
 		{"origins", "GET", "/origins", live, 200, "{\n \"listener/0.0.0.0_80\": \"gw.yaml:7:5\"\n}\n"},
 		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 404, "nonsense not found in config dump\n"},
 		{"dump with a mask of nothing", "GET", "/config_dump?mask=nonsense", live, 400, "nonsense not found in config dump\n"},

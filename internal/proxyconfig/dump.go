@@ -12,9 +12,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
-
-	// Its imports add the types of Envoy's extensions to protobuf's registry.
-	_ "github.com/crossgate/crossgate/internal/xds"
 )
 
 // Dump is a config_dump.

@@ -13,6 +13,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // EndpointFilter selects endpoints; empty fields select all.
@@ -65,33 +67,9 @@ func (d *Dump) Endpoints() ([]*adminv3.ClusterStatus, error) {
 	}
 	var out []*adminv3.ClusterStatus
 	for _, a := range assignments {
-		status := &adminv3.ClusterStatus{Name: a.GetClusterName()}
-		for _, group := range a.GetEndpoints() {
-			for _, e := range group.GetLbEndpoints() {
-				status.HostStatuses = append(status.HostStatuses, hostStatus(e, group.GetLocality()))
-			}
-		}
-		out = append(out, status)
+		out = append(out, xds.ClusterStatus(a))
 	}
 	return out, nil
-}
-
-func hostStatus(e *endpointv3.LbEndpoint, locality *corev3.Locality) *adminv3.HostStatus {
-	health := e.GetHealthStatus()
-	if health == corev3.HealthStatus_UNKNOWN {
-		health = corev3.HealthStatus_HEALTHY
-	}
-	weight := uint32(1)
-	if w := e.GetLoadBalancingWeight().GetValue(); w != 0 {
-		weight = w
-	}
-	return &adminv3.HostStatus{
-		Address:      e.GetEndpoint().GetAddress(),
-		HealthStatus: &adminv3.HostHealthStatus{EdsHealthStatus: health},
-		Weight:       weight,
-		Hostname:     e.GetEndpoint().GetHostname(),
-		Locality:     locality,
-	}
 }
 
 // SelectEndpoints returns the clusters with at least one endpoint that the

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,11 @@ func TestInstance(t *testing.T) {
 	admin := 15000 + g.Offset()
 	dump := fetch(t, admin, "/config_dump?include_eds")
 	compare(t, bin, dump, views, words(443, "0.0.0.0"))
+	status := fetch(t, admin, "/clusters?format=json")
+	compare(t, bin, status, endpointViews, words(443, "0.0.0.0"))
+	if p := istioctl(t, bin, status, "endpoints", "-f", "-"); p.code != 0 || !strings.Contains(p.stdout, "127.0.0.2:3000") {
+		t.Errorf("istioctl endpoints: %s", p)
+	}
 	for _, view := range []string{"routes", "listeners", "clusters", "bootstrap", "secret", "all", "eds"} {
 		for _, output := range []string{"short", "json", "yaml"} {
 			if p := istioctl(t, bin, dump, view, "-f", "-", "-o", output); p.code != 0 || p.stdout == "" {
