@@ -116,7 +116,7 @@ func policyFields(path string) []Field {
 	out = append(out, rules(kind, Ignored, "some limits of connections",
 		path+".connectionPool.tcp.tcpKeepalive", path+".connectionPool.tcp.maxConnectionDuration", path+".connectionPool.tcp.idleTimeout",
 		path+".connectionPool.http.useClientProtocol", path+".connectionPool.http.maxConcurrentStreams", path+".connectionPool.http.http2KeepAlive")...)
-	return append(out, rules(kind, Ignored, "outlier detection, which the engine does not do (a stock Envoy does)", path+".outlierDetection")...)
+	return append(out, rules(kind, Built, "", path+".outlierDetection")...)
 }
 
 func serviceEntryFields() []Field {

@@ -110,12 +110,6 @@ func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
 			c.report(xds.ClusterKey(cl.GetName()), "cluster "+cl.GetName(), err)
 			continue
 		}
-		if cl.GetOutlierDetection() != nil {
-			c.diags = append(c.diags, diag.Diagnostic{
-				Pos: c.snap.Origins[xds.ClusterKey(cl.GetName())], Severity: diag.Warning, Code: "CG0302", Object: "cluster " + cl.GetName(),
-				Message: "outlier_detection is not carried out yet: no endpoint is ejected",
-			})
-		}
 		usable = append(usable, cl)
 	}
 	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, dial)

@@ -146,10 +146,33 @@ func (s *stream) attempt() failure {
 	if s.route.retry != nil {
 		s.up.tried = append(s.up.tried, h)
 	}
-	if c.HTTP2 {
-		return s.attemptHTTP2(h)
-	}
 	s.upstreamTried = h.AddressText()
+	var f failure
+	if c.HTTP2 {
+		f = s.attemptHTTP2(h)
+	} else {
+		f = s.attemptHTTP1(h)
+	}
+	s.tell(h, f)
+	return f
+}
+
+// tell reports to outlier detection what became of an attempt.
+func (s *stream) tell(h *upstream.Host, f failure) {
+	c := s.target.cluster
+	switch f {
+	case noFailure:
+		c.Report(h, upstream.Outcome(s.resp.Status))
+	case failConnect, failClosed, failProtocol, failReset, failRefused:
+		c.Report(h, upstream.LocalFailure)
+	case failTimeout, failPerTry:
+		c.Report(h, upstream.LocalTimeout)
+	}
+}
+
+// attemptHTTP1 is attempt for a service that speaks HTTP/1.1.
+func (s *stream) attemptHTTP1(h *upstream.Host) failure {
+	c := s.target.cluster
 	for {
 		conn, reused, err := s.up.connect(h, c.ConnectTimeout)
 		if err != nil {

@@ -22,11 +22,15 @@ type Cluster struct {
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service
 
-	limits   *limits
-	hosts    []*Host
-	policy   clusterv3.Cluster_LbPolicy
-	schedule []uint32
-	next     atomic.Uint32
+	limits  *limits
+	policy  clusterv3.Cluster_LbPolicy
+	all     *choice
+	weights []uint32 // of all.hosts
+	next    atomic.Uint32
+
+	outliers     *outliers // nil: none
+	current      atomic.Pointer[choice]
+	panicPercent int
 }
 
 // Service names a service as Istio's metrics do.
@@ -35,18 +39,19 @@ type Service struct {
 }
 
 // Hosts returns the endpoints that take traffic.
-func (c *Cluster) Hosts() []*Host { return c.hosts }
+func (c *Cluster) Hosts() []*Host { return c.all.hosts }
 
 // Pick returns a host by the cluster's policy, or nil if it has none. Hosts in
 // tried are passed over as long as another one is found within attempts further
 // choices (Envoy's previous_hosts predicate with
 // host_selection_retry_max_attempts).
 func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
-	if len(c.hosts) == 0 {
+	from := c.choice()
+	if len(from.hosts) == 0 {
 		return nil
 	}
 	for {
-		h := c.choose()
+		h := c.choose(from)
 		if attempts <= 0 || !slices.Contains(tried, h) {
 			return h
 		}
@@ -54,24 +59,24 @@ func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
 	}
 }
 
-func (c *Cluster) choose() *Host {
+func (c *Cluster) choose(from *choice) *Host {
 	switch c.policy {
 	case clusterv3.Cluster_RANDOM:
-		return c.random()
+		return from.random()
 	case clusterv3.Cluster_LEAST_REQUEST:
 		// Envoy's choice of two: the one with fewer requests.
-		a, b := c.random(), c.random()
+		a, b := from.random(), from.random()
 		if b.active.Load() < a.active.Load() {
 			return b
 		}
 		return a
 	}
 	i := c.next.Add(1) - 1
-	return c.hosts[c.schedule[int(i%uint32(len(c.schedule)))]]
+	return from.hosts[from.schedule[int(i%uint32(len(from.schedule)))]]
 }
 
 // random goes through the schedule too, for it carries the weights.
-func (c *Cluster) random() *Host {
+func (c *choice) random() *Host {
 	return c.hosts[c.schedule[rand.IntN(len(c.schedule))]]
 }
 

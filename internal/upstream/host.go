@@ -37,6 +37,7 @@ type Host struct {
 
 	http2    http2.Options
 	sessions sessions // of HTTP/2
+	health   hostHealth
 }
 
 // Conn is a connection to a host. It is used by one request at a time.

@@ -33,6 +33,7 @@ const (
 	defaultLimit          = 1024
 	defaultRetries        = 3
 	defaultConnectTimeout = 5 * time.Second
+	defaultPanicPercent   = 50
 )
 
 // NewSet makes the clusters of a snapshot. Hosts of prev (nil at first) whose
@@ -82,13 +83,17 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	known := map[string]*Host{}
 	if old := prev.unchanged(c); old != nil {
 		out.limits = old.limits
-		for _, h := range old.hosts {
+		out.outliers = old.outliers
+		for _, h := range old.all.hosts {
 			known[h.Address] = h
 		}
 	} else {
 		out.limits = newLimits(c)
+		if out.outliers, err = newOutliers(c.GetOutlierDetection()); err != nil {
+			return nil, err
+		}
 	}
-	var weights []uint32
+	out.all = &choice{}
 	for _, locality := range load.GetEndpoints() {
 		for _, e := range locality.GetLbEndpoints() {
 			if !takesTraffic(e.GetHealthStatus()) {
@@ -103,13 +108,20 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
 				known[address] = h
 			}
-			out.hosts = append(out.hosts, h)
-			weights = append(weights, e.GetLoadBalancingWeight().GetValue())
+			out.all.hosts = append(out.all.hosts, h)
+			out.weights = append(out.weights, e.GetLoadBalancingWeight().GetValue())
 		}
 	}
-	out.schedule = newSchedule(weights)
+	out.all.schedule = newSchedule(out.weights)
+	out.panicPercent = defaultPanicPercent
+	if p := c.GetCommonLbConfig().GetHealthyPanicThreshold(); p != nil {
+		out.panicPercent = int(p.GetValue())
+	}
+	if out.outliers != nil {
+		out.outliers.adopt(out.all.hosts)
+	}
 	out.limits.mu.Lock()
-	out.limits.hosts = out.hosts
+	out.limits.hosts = out.all.hosts
 	out.limits.mu.Unlock()
 	return out, nil
 }
@@ -145,13 +157,13 @@ func (s *Set) Retire(next *Set) {
 	used := map[*Host]bool{}
 	if next != nil {
 		for _, c := range next.clusters {
-			for _, h := range c.hosts {
+			for _, h := range c.all.hosts {
 				used[h] = true
 			}
 		}
 	}
 	for _, c := range s.clusters {
-		for _, h := range c.hosts {
+		for _, h := range c.all.hosts {
 			if !used[h] {
 				h.retire()
 			}

@@ -122,7 +122,7 @@ func TestPickPassesOverHostsThatWereTried(t *testing.T) {
 			t.Fatal("the host that was tried was picked again")
 		}
 	}
-	if empty := (&Cluster{}).Pick(nil, 0); empty != nil {
+	if empty := set(t, nil, &clusterv3.Cluster{Name: "c"}, nil).Cluster("c").Pick(nil, 0); empty != nil {
 		t.Errorf("a cluster without hosts gave %v", empty)
 	}
 }
