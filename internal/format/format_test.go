@@ -142,6 +142,26 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestAppendJSONAllocatesNothing(t *testing.T) {
+	s, err := structpb.NewStruct(map[string]any{
+		"time": "%START_TIME%", "emitted": "%EMIT_TIME(%s)%", "method": "%REQ(:METHOD)%", "code": "%RESPONSE_CODE%", "ms": "%DURATION%",
+		"origin": "%REQ(ORIGIN)%", "allowed": "%RESP(ACCESS-CONTROL-ALLOW-ORIGIN)%", "flags": "%RESPONSE_FLAGS%", "q": "%QUERY_PARAM(q)%",
+		"tx": "%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)%", "text": "%PROTOCOL% %UPSTREAM_CLUSTER%", "nested": map[string]any{"a": "%HOSTNAME%"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ParseJSON(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var src Source = allocFree{}
+	buf := make([]byte, 0, 1024)
+	if n := testing.AllocsPerRun(100, func() { buf = f.Append(buf[:0], src) }); n > 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
 type allocFree struct{}
 
 var someValue = []byte("value")
