@@ -15,6 +15,7 @@ func Suite() []*Check {
 		ineffectiveMatch(),
 		duplicateCertificate(),
 		unknownHost(),
+		serviceAddress(),
 		serverVerification(),
 		portServerVerification(),
 		relativeOperation(),

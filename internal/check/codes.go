@@ -25,6 +25,7 @@ const (
 	CodeIneffectiveMatch       = "IST0131" // VirtualServiceIneffectiveMatch
 	CodeGatewayHost            = "IST0132" // VirtualServiceHostNotFoundInGateway
 	CodeSchemaWarning          = "IST0133" // SchemaWarning
+	CodeServiceAddress         = "IST0134" // ServiceEntryAddressesRequired
 	CodeDeprecatedAnnotation   = "IST0135" // DeprecatedAnnotation
 	CodeDuplicateCertificate   = "IST0138" // GatewayDuplicateCertificate
 	CodeRelativeOperation      = "IST0151" // EnvoyFilterUsesRelativeOperation
@@ -86,6 +87,7 @@ func Codes() []Code {
 		{"IST0131", "A match of a VirtualService is covered by one before it."},
 		{"IST0132", "None of the hosts of a VirtualService is served by the Gateway that it names."},
 		{"IST0133", "The object is accepted, and something in it is deprecated, without effect or at risk."},
+		{"IST0134", "A ServiceEntry of TCP has no addresses."},
 		{"IST0135", "An annotation is deprecated."},
 		{"IST0138", "Two Gateways of one workload use the same certificate."},
 		{"IST0145", "Two Gateways claim the same host on the same port."},
