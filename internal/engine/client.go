@@ -32,6 +32,8 @@ type client interface {
 	// none), to be interrupted when the client goes away or the engine is
 	// closed. It reports whether the client has gone.
 	hold(c *upstream.Conn, st *http2.Stream) (gone bool)
+	// left reports whether the client has gone, from any goroutine.
+	left() bool
 
 	// sendContinue sends 100 Continue.
 	sendContinue() error

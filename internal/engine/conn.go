@@ -300,6 +300,9 @@ func (c *conn) hold(up *upstream.Conn, st *http2.Stream) bool {
 	return false
 }
 
+// left implements client: a client of HTTP/1.1 is found gone by a write.
+func (c *conn) left() bool { return false }
+
 // ended, buffered, fill and skipBuffered implement client.
 func (c *conn) ended() bool               { return c.body.ended() }
 func (c *conn) buffered() ([]byte, error) { return c.body.buffered() }

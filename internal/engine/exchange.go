@@ -218,9 +218,18 @@ func (x *exchange) limit(now time.Time) {
 	at, length, _ := x.deadline(now)
 	if x.h2 != nil {
 		x.h2.SetReadDeadline(at)
-		return
+	} else {
+		x.conn.SetTimeout(at, deadlineSlack(length))
 	}
-	x.conn.SetTimeout(at, deadlineSlack(length))
+	x.afterLimit(x.link())
+}
+
+// afterLimit follows every new limit: one that came after the interruption by a
+// client that has gone has taken it back.
+func (x *exchange) afterLimit(to uplink) {
+	if x.s.client.left() {
+		to.Interrupt()
+	}
 }
 
 func (x *exchange) writeFailure(err error) failure {

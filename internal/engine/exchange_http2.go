@@ -109,6 +109,7 @@ func (x *exchange) readBodyHTTP2() error {
 	if x.idle() > 0 {
 		at, _, _ := x.deadline(time.Now())
 		x.h2.SetReadDeadline(at)
+		x.afterLimit(h2uplink{x.h2})
 	}
 	if len(x.h2run) == 0 {
 		run, err := x.h2.Next(true)

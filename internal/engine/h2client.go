@@ -47,6 +47,13 @@ func (c *h2client) hold(up *upstream.Conn, st *http2.Stream) bool {
 	return c.gone
 }
 
+// left implements client.
+func (c *h2client) left() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
 // ended implements client.
 func (c *h2client) ended() bool { return c.done || len(c.run) == 0 && c.st.Ended() }
 

@@ -65,6 +65,7 @@ func (x *exchange) runPump(to uplink) {
 	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
 	at, _, _ := x.deadline(now)
 	to.LimitReads(at)
+	x.afterLimit(to)
 }
 
 // stopPump ends the pump. What it has read is in the replay buffer.

@@ -164,6 +164,7 @@ func (x *exchange) readBody(want int64) error {
 	if x.idle() > 0 && x.r == 0 {
 		at, length, _ := x.deadline(time.Now())
 		x.conn.SetTimeout(at, deadlineSlack(length))
+		x.afterLimit(h1uplink{x.conn})
 	}
 	n, err := x.conn.Read(x.buf[x.w:])
 	x.w += n
