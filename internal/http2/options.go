@@ -43,9 +43,10 @@ const (
 	// pieces of a body: PRIORITY, WINDOW_UPDATE, SETTINGS, PING.
 	maxEmptyFrames = 10
 	maxIdleFrames  = 2000
-	// A client that resets more than half of its streams before they were
-	// answered and within earlyReset of their beginning floods (CVE-2023-44487).
-	// It is judged by its first earlyStreams as if the rest of these were good:
+	// A client floods that resets half of its streams before they were answered
+	// and within earlyReset of their beginning (CVE-2023-44487), where a stream
+	// that was answered counts for two. It is judged by its first earlyStreams as
+	// if the rest of these were good:
 	// Envoy's premature_reset_total_stream_count and
 	// premature_reset_min_stream_lifetime_seconds.
 	earlyStreams = 500

@@ -29,7 +29,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	streams  map[uint32]*Stream
-	ended    int    // streams that have been
+	ended    int    // streams that have been, those that were answered twice
 	last     uint32 // the highest stream of the other side that was taken
 	next     uint32 // the next stream of our own
 	leaving  bool   // GOAWAY was sent

@@ -273,6 +273,9 @@ func (s *Session) remove(st *Stream) {
 	}
 	delete(s.streams, st.id)
 	s.ended++
+	if st.sentEnd {
+		s.ended++ // Envoy counts the request and its answer
+	}
 	if len(s.streams) == 0 {
 		s.idleSince = time.Now()
 		s.setIdleDeadline()
