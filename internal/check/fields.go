@@ -64,15 +64,12 @@ func gatewayFields() []Field {
 			Kind: kind, Path: "spec.servers[].port.protocol", State: Refused, Why: "protocols without HTTP",
 			Except: []string{"HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY"},
 		},
-		Field{Kind: kind, Path: "spec.servers[].tls.mode", State: Refused, Why: "other TLS modes", Except: []string{"SIMPLE"}},
+		Field{Kind: kind, Path: "spec.servers[].tls.mode", State: Refused, Why: "other TLS modes", Except: []string{"SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"}},
 	)
-	out = append(out, rules(kind, Refused, "certificates from files, several certificates",
-		tls("serverCertificate", "privateKey", "credentialNames", "tlsCertificates")...)...)
-	out = append(out, rules(kind, Refused, "verification of client certificates",
-		tls("subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash")...)...)
-	// The modes that verify client certificates are refused as a whole; in mode
-	// SIMPLE Istio ignores these too.
-	out = append(out, rules(kind, Ignored, "verification of client certificates", tls("caCertificates", "caCertCredentialName", "caCrl")...)...)
+	out = append(out, rules(kind, Built, "", tls("serverCertificate", "privateKey", "credentialNames", "caCertificates", "caCertCredentialName",
+		"subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash")...)...)
+	out = append(out, rules(kind, Refused, "several certificates from files", tls("tlsCertificates")...)...)
+	out = append(out, rules(kind, Refused, "lists of revoked certificates", tls("caCrl")...)...)
 	return append(out, rules(kind, Ignored, "the default endpoint of a server", "spec.servers[].defaultEndpoint")...)
 }
 
@@ -82,8 +79,7 @@ func virtualServiceFields() []Field {
 		"spec.http[].name", "spec.http[].match", "spec.http[].route", "spec.http[].redirect", "spec.http[].rewrite",
 		"spec.http[].directResponse", "spec.http[].mirror", "spec.http[].mirrors", "spec.http[].mirrorPercent",
 		"spec.http[].mirrorPercentage", "spec.http[].headers", "spec.http[].timeout", "spec.http[].retries",
-		"spec.http[].corsPolicy", "spec.http[].fault")
-	out = append(out, rules(kind, Refused, "delegation", "spec.http[].delegate")...)
+		"spec.http[].corsPolicy", "spec.http[].fault", "spec.http[].delegate")
 	out = append(out, rules(kind, Refused, "TCP and TLS routes", "spec.tcp", "spec.tls")...)
 	return append(out, rules(kind, Refused, "retries at hosts of other localities", "spec.http[].retries.retryRemoteLocalities")...)
 }

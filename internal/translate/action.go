@@ -33,7 +33,6 @@ func (b *routeBuilder) forward(out *routev3.Route, authority string) bool {
 	if d := b.in.GetTimeout(); d != nil {
 		a.Timeout, a.MaxGrpcTimeout = d, d //nolint:staticcheck
 	}
-	a.RetryPolicy = b.retryPolicy()
 	if r := b.in.GetRewrite(); r != nil {
 		if rr := r.GetUriRegexRewrite(); rr != nil {
 			a.RegexRewrite = &matcherv3.RegexMatchAndSubstitute{
@@ -51,11 +50,14 @@ func (b *routeBuilder) forward(out *routev3.Route, authority string) bool {
 		a.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: authority}
 	}
 	a.RequestMirrorPolicies = b.mirrors()
+	hashed := false
 	if len(b.in.GetRoute()) == 1 {
 		b.single(out, a, b.in.GetRoute()[0])
+		hashed = b.t.hashOf(b.in.GetRoute()[0].GetDestination(), b.vs.Namespace) != nil
 	} else if !b.weighted(a) {
 		return false
 	}
+	a.RetryPolicy = b.retryPolicy(hashed)
 	out.Action = &routev3.Route_Route{Route: a}
 	return true
 }
@@ -65,6 +67,7 @@ func (b *routeBuilder) forward(out *routev3.Route, authority string) bool {
 func (b *routeBuilder) single(out *routev3.Route, a *routev3.RouteAction, dst *networking.HTTPRouteDestination) {
 	cluster := b.t.destination(b, dst.GetDestination(), b.path+".route[0].destination")
 	a.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: cluster}
+	b.hash(a, dst)
 	ops := headerOperations(dst.GetHeaders())
 	ops.applyTo(out)
 	if ops.authority != "" && a.GetHostRewriteSpecifier() == nil {
@@ -81,6 +84,7 @@ func (b *routeBuilder) weighted(a *routev3.RouteAction) bool {
 		if dst.GetWeight() == 0 {
 			continue
 		}
+		b.hash(a, dst)
 		ops := headerOperations(dst.GetHeaders())
 		w := &routev3.WeightedCluster_ClusterWeight{
 			Name:                    b.t.destination(b, dst.GetDestination(), fmt.Sprintf("%s.route[%d].destination", b.path, i)),
@@ -96,7 +100,7 @@ func (b *routeBuilder) weighted(a *routev3.RouteAction) bool {
 		wc.Clusters = append(wc.Clusters, w)
 	}
 	if len(wc.GetClusters()) == 0 {
-		b.t.report(diag.Error, CodeDropped, b.vs.Resource, b.path+".route", "route left out: no destination has a weight")
+		b.t.report(diag.Error, CodeDropped, b.from, b.path+".route", "route left out: no destination has a weight")
 		return false
 	}
 	a.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: wc}
@@ -158,7 +162,7 @@ func (b *routeBuilder) redirect(out *routev3.Route) bool {
 	in := b.in.GetRedirect()
 	code, ok := redirectCodes[in.GetRedirectCode()]
 	if !ok {
-		b.t.report(diag.Error, CodeUnsupported, b.vs.Resource, b.path+".redirect.redirectCode",
+		b.t.report(diag.Error, CodeUnsupported, b.from, b.path+".redirect.redirectCode",
 			"route left out: redirect code %d is not supported", in.GetRedirectCode())
 		return false
 	}

@@ -3,10 +3,12 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
+	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -31,14 +33,17 @@ func (t *translator) clusters() {
 			continue
 		}
 		taken[s.host] = true
-		rules := t.rulesFor(s)
-		subsets := append([]serviceSubset{{}}, t.subsets(s)...)
+		if s.alias != "" {
+			continue
+		}
+		rule := t.ruleFor(s.host, s.Namespace)
+		subsets := []serviceSubset{{}}
+		if rule != nil && s.resolution != networking.ServiceEntry_DYNAMIC_DNS {
+			subsets = append(subsets, rule.subsets...)
+		}
 		for _, p := range s.ports {
 			for _, sub := range subsets {
-				b := &clusterBuilder{t: t, svc: s, port: p, sub: sub}
-				if len(rules) > 0 {
-					b.rule = rules[0]
-				}
+				b := &clusterBuilder{t: t, svc: s, port: p, sub: sub, rule: rule}
 				b.build()
 			}
 		}
@@ -61,58 +66,47 @@ type clusterBuilder struct {
 	sub  serviceSubset
 	// rule is nil if no DestinationRule is in effect.
 	rule *rule
+	// policy is what the rule says about this port and subset; never nil.
+	policy *networking.TrafficPolicy
+	// options are the settings of connections, nil if there are none.
+	options *upstreamhttpv3.HttpProtocolOptions
 }
 
 func (b *clusterBuilder) build() {
-	policy := &networking.TrafficPolicy{}
+	b.policy = &networking.TrafficPolicy{}
 	if b.rule != nil {
-		policy = effectivePolicy(b.rule.spec.GetTrafficPolicy(), b.sub.policy, b.port.number)
-	}
-	if !b.plaintext(policy.GetTls()) {
-		return
+		b.policy = effectivePolicy(b.rule.policy, b.sub.policy, b.port.number)
 	}
 	name := xds.ClusterName(b.port.number, b.sub.name, b.svc.host)
 	c := &clusterv3.Cluster{
 		Name:           name,
 		AltStatName:    name + ";",
 		ConnectTimeout: connectTimeout(),
-		LbPolicy:       clusterv3.Cluster_LEAST_REQUEST,
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{HealthyPanicThreshold: &typev3.Percent{}},
 		Metadata:       b.metadata(),
 	}
-	if !b.applyPolicy(c, policy) {
+	if !b.discovery(c) {
 		return
 	}
-	if !b.svc.external && policy.GetTls() == nil {
-		c.TransportSocketMatches = b.autoTLS(b.http2(policy))
+	b.applyPolicy(c, b.policy)
+	if !b.transportSecurity(c, b.policy.GetTls()) || !b.proxyProtocol(c) || !b.packOptions(c) {
+		return
 	}
-	b.discovery(c)
+	if c.GetType() == clusterv3.Cluster_EDS {
+		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsConfig(), ServiceName: name}
+		b.t.out.Endpoints = append(b.t.out.Endpoints, b.loadAssignment(name))
+	}
 	b.t.out.Clusters = append(b.t.out.Clusters, c)
-	b.t.out.Origins[xds.ClusterKey(name)] = position(b.svc.Resource, "spec.ports")
-	if policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
+	b.t.out.Origins[xds.ClusterKey(name)] = b.origin()
+	if b.policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
 		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = position(b.rule.Resource, "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
 	}
 }
 
-// plaintext reports whether the service may be reached without TLS. Where TLS
-// is asked for and not supported there must be no cluster, so that nothing is
-// sent in the clear.
-func (b *clusterBuilder) plaintext(tls *networking.ClientTLSSettings) bool {
-	if tls == nil || tls.GetMode() == networking.ClientTLSSettings_DISABLE {
-		return true
-	}
-	path := "spec.trafficPolicy.tls"
-	if b.sub.policy.GetTls() != nil {
-		path = b.sub.path + ".trafficPolicy.tls"
-	}
-	if _, ok := b.svc.upstream(b.port.number); ok && tls.GetMode() == networking.ClientTLSSettings_ISTIO_MUTUAL {
-		b.t.report(diag.Warning, CodeUnsupported, b.rule.Resource, path,
-			"%s is given by --upstream, which has no sidecar: it is reached without TLS", b.svc.host)
-		return true
-	}
-	b.t.report(diag.Error, CodeUnsupported, b.rule.Resource, path,
-		"TLS to the service (mode %s) is not supported yet: requests to %s port %d are answered 503", tls.GetMode(), b.svc.host, b.port.number)
-	return false
+// origin is where the cluster is described: by the rule, if one says more than
+// the service does.
+func (b *clusterBuilder) origin() diag.Pos {
+	return position(b.svc.Resource, "spec.ports")
 }
 
 func (b *clusterBuilder) metadata() *corev3.Metadata {
@@ -127,6 +121,11 @@ func (b *clusterBuilder) metadata() *corev3.Metadata {
 	if b.rule != nil {
 		config := configMetadata(b.rule.Resource, "destination-rule")
 		fields["config"] = config.GetFilterMetadata()["istio"].GetFields()["config"]
+		switch b.policy.GetTls().GetMode() {
+		case networking.ClientTLSSettings_SIMPLE, networking.ClientTLSSettings_MUTUAL:
+			// Tells sidecars to leave the ALPN of the connection alone.
+			fields["alpn_override"] = str("false")
+		}
 	}
 	if b.sub.name != "" {
 		fields["subset"] = str(b.sub.name)
@@ -137,65 +136,50 @@ func (b *clusterBuilder) metadata() *corev3.Metadata {
 }
 
 // discovery says how the endpoints are found: by EDS or, where an address is a
-// name, by the DNS.
-func (b *clusterBuilder) discovery(c *clusterv3.Cluster) {
-	endpoints := b.svc.endpointsFor(b.port, b.sub)
-	cla := b.loadAssignment(c.GetName(), endpoints)
-	u, given := b.svc.upstream(b.port.number)
-	dns := b.svc.resolution == networking.ServiceEntry_DNS || b.svc.resolution == networking.ServiceEntry_DNS_ROUND_ROBIN
-	if given {
-		dns = u.isName()
+// name, by the DNS. A cluster of the DNS without any address is none.
+func (b *clusterBuilder) discovery(c *clusterv3.Cluster) bool {
+	if b.svc.resolution == networking.ServiceEntry_DYNAMIC_DNS {
+		return b.dynamicDNS(c)
 	}
-	if !dns {
-		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
-		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsConfig(), ServiceName: c.GetName()}
-		b.t.out.Endpoints = append(b.t.out.Endpoints, cla)
-		return
-	}
-	kind := clusterv3.Cluster_STRICT_DNS
-	if !given && b.svc.resolution == networking.ServiceEntry_DNS_ROUND_ROBIN {
-		kind = clusterv3.Cluster_LOGICAL_DNS
-	}
+	kind, family := b.discoveryType()
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: kind}
-	c.DnsLookupFamily = clusterv3.Cluster_V4_ONLY //nolint:staticcheck // What istiod sends.
-	if given {
-		// localhost may have an IPv6 address only.
-		c.DnsLookupFamily = clusterv3.Cluster_V4_PREFERRED //nolint:staticcheck
+	if kind == clusterv3.Cluster_EDS {
+		return true
 	}
+	resolver := b.t.pack(b.svc.Resource, "", &caresv3.CaresDnsResolverConfig{UdpMaxQueries: wrapperspb.UInt32(dnsQueries)})
+	c.TypedDnsResolverConfig = &corev3.TypedExtensionConfig{Name: "envoy.network.dns_resolver.cares", TypedConfig: resolver}
+	c.DnsLookupFamily = family                    //nolint:staticcheck // What istiod sends.
 	c.DnsRefreshRate = durationpb.New(dnsRefresh) //nolint:staticcheck
+	c.DnsJitter = durationpb.New(dnsJitter)       //nolint:staticcheck
 	c.RespectDnsTtl = true                        //nolint:staticcheck
-	c.LoadAssignment = cla
+	c.LoadAssignment = b.loadAssignment(c.GetName())
+	return len(c.GetLoadAssignment().GetEndpoints()) > 0
 }
 
-func (b *clusterBuilder) loadAssignment(name string, endpoints []endpoint) *endpointv3.ClusterLoadAssignment {
-	cla := &endpointv3.ClusterLoadAssignment{ClusterName: name}
-	if len(endpoints) == 0 {
-		return cla
-	}
-	group := &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{}}
-	var total uint32
-	for _, e := range endpoints {
-		total += e.weight
-		group.LbEndpoints = append(group.LbEndpoints, e.proto(b.port))
-	}
-	group.LoadBalancingWeight = wrapperspb.UInt32(total)
-	cla.Endpoints = append(cla.Endpoints, group)
-	return cla
-}
+// How istiod lets Envoy look up names: how often without a TTL, by how much
+// earlier or later, and how many queries go over one socket.
+const (
+	dnsRefresh = 60 * time.Second
+	dnsJitter  = 100 * time.Millisecond
+	dnsQueries = 100
+)
 
-func (e endpoint) proto(port servicePort) *endpointv3.LbEndpoint {
-	out := &endpointv3.LbEndpoint{
-		HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
-			Address: socketAddress(e.address, e.ports[port.number]),
-		}},
-		LoadBalancingWeight: wrapperspb.UInt32(e.weight),
+// discoveryType is the kind of the cluster and which addresses names have.
+func (b *clusterBuilder) discoveryType() (clusterv3.Cluster_DiscoveryType, clusterv3.Cluster_DnsLookupFamily) {
+	if u, given := b.svc.upstream(b.port.number); given {
+		if u.isName() {
+			// localhost may have an IPv6 address only.
+			return clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_V4_PREFERRED
+		}
+		return clusterv3.Cluster_EDS, 0
 	}
-	if e.workload != "" {
-		out.Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
-			"istio": {Fields: map[string]*structpb.Value{"workload": structpb.NewStringValue(e.workload)}},
-		}}
+	switch b.svc.resolution {
+	case networking.ServiceEntry_DNS:
+		return clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_V4_ONLY
+	case networking.ServiceEntry_DNS_ROUND_ROBIN:
+		return clusterv3.Cluster_LOGICAL_DNS, clusterv3.Cluster_V4_ONLY
 	}
-	return out
+	return clusterv3.Cluster_EDS, 0
 }
 
 func socketAddress(host string, port uint32) *corev3.Address {
@@ -216,6 +200,14 @@ func adsConfig() *corev3.ConfigSource {
 		InitialFetchTimeout:   durationpb.New(0),
 		ResourceApiVersion:    corev3.ApiVersion_V3,
 	}
+}
+
+const edsType = clusterv3.Cluster_EDS
+
+// isIP reports whether an address needs no look-up.
+func isIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // autoTLSName is the server name that sidecars expect.

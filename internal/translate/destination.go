@@ -14,8 +14,11 @@ import (
 // destination returns the name of the cluster for a destination. Like istiod it
 // names one even if there is none, which makes Envoy answer 503; it says so.
 func (t *translator) destination(b *routeBuilder, dst *networking.Destination, path string) string {
-	host := fullName(dst.GetHost(), b.vs.Namespace, t.domain)
+	host := dst.GetHost()
 	svc := t.services.find(host, b.vs.Namespace)
+	if svc != nil && svc.alias != "" {
+		return t.aliased(b, dst, path, svc)
+	}
 	port := b.server.port()
 	if dst.GetPort() != nil {
 		port = dst.GetPort().GetNumber()
@@ -29,14 +32,7 @@ func (t *translator) destination(b *routeBuilder, dst *networking.Destination, p
 // checkDestination reports, once per place, why a destination answers 503.
 func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destination, path, host string, port uint32, svc *service) {
 	report := func(s diag.Severity, code, field, format string, args ...any) {
-		d := diag.Diagnostic{
-			Pos: position(b.vs.Resource, path+field), Severity: s, Code: code,
-			Object: b.vs.Key.String(), Path: path + field, Message: fmt.Sprintf(format, args...),
-		}
-		if key := d.String(); !t.told[key] {
-			t.told[key] = true
-			t.diags = append(t.diags, d)
-		}
+		t.reportOnce(s, code, b.from, path+field, format, args...)
 	}
 	flag := fmt.Sprintf("--upstream %s:%d=127.0.0.1:3000", t.shortHost(host), port)
 	switch {
@@ -91,4 +87,17 @@ func (t *translator) reportUnknown() {
 // shortHost is the shortest form of a host that --upstream takes.
 func (t *translator) shortHost(host string) string {
 	return strings.TrimSuffix(host, ".svc."+t.domain)
+}
+
+// aliased is destination for a Service of type ExternalName: the cluster is that
+// of the host that it stands for.
+func (t *translator) aliased(b *routeBuilder, dst *networking.Destination, path string, alias *service) string {
+	port := b.server.port()
+	if dst.GetPort() != nil {
+		port = dst.GetPort().GetNumber()
+	} else if len(alias.ports) == 1 {
+		port = alias.ports[0].number
+	}
+	t.checkDestination(b, dst, path, alias.alias, port, t.services.find(alias.alias, b.vs.Namespace))
+	return xds.ClusterName(port, dst.GetSubset(), alias.alias)
 }

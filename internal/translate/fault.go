@@ -23,7 +23,7 @@ var grpcStatus = map[string]uint32{
 func (b *routeBuilder) fault() (*faultv3.HTTPFault, bool) {
 	out := &faultv3.HTTPFault{}
 	refuse := func(field, message string) (*faultv3.HTTPFault, bool) {
-		b.t.report(diag.Error, CodeUnsupported, b.vs.Resource, b.path+".fault"+field, "route left out: %s", message)
+		b.t.report(diag.Error, CodeUnsupported, b.from, b.path+".fault"+field, "route left out: %s", message)
 		return nil, false
 	}
 	if d := b.in.GetFault().GetDelay(); d != nil {

@@ -144,16 +144,8 @@ func (m *merger) supported(s *server) bool {
 		return refuse("port.protocol", "protocol %s is not supported yet", protocol)
 	case tls == nil:
 		return refuse("port.protocol", "an HTTPS server needs tls")
-	case tls.GetMode() != networking.ServerTLSSettings_SIMPLE:
-		return refuse("tls.mode", "TLS mode %s is not supported yet", tls.GetMode())
-	case tls.GetServerCertificate() != "" || tls.GetPrivateKey() != "":
-		return refuse("tls", "certificates in files of the gateway are not supported yet; use credentialName")
-	case len(tls.GetCredentialNames()) > 0 || len(tls.GetTlsCertificates()) > 0:
-		return refuse("tls", "several certificates for one server are not supported yet")
-	case tls.GetCredentialName() == "":
-		return refuse("tls", "credentialName is missing")
-	case len(tls.GetVerifyCertificateHash()) > 0 || len(tls.GetVerifyCertificateSpki()) > 0 || len(tls.GetSubjectAltNames()) > 0:
-		return refuse("tls", "the verification of client certificates is not supported yet")
+	case tls.GetMode() != networking.ServerTLSSettings_SIMPLE && !verifiesClients(tls):
+		return refuse("tls.mode", "TLS mode %s is not supported", tls.GetMode())
 	}
 	return true
 }

@@ -46,11 +46,7 @@ func (t *translator) listener(p *listenerPort) {
 // tlsChains adds a filter chain with its own routes for each HTTPS server.
 func (t *translator) tlsChains(l *listenerv3.Listener, p *listenerPort) {
 	for _, s := range p.servers {
-		secret, ok := t.credential(s)
-		if !ok {
-			continue
-		}
-		socket := t.downstreamTLS(s, secret)
+		socket := t.downstreamTLS(s)
 		fc := t.filterChain(l, s)
 		if socket == nil || fc == nil {
 			continue

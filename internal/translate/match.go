@@ -25,7 +25,7 @@ func (b *routeBuilder) match(in *networking.HTTPMatchRequest, path string) (*rou
 	for _, headers := range []map[string]*networking.StringMatch{in.GetHeaders(), in.GetWithoutHeaders()} {
 		for name := range headers {
 			if strings.HasPrefix(name, "@") {
-				b.t.report(diag.Error, CodeUnsupported, b.vs.Resource, path,
+				b.t.report(diag.Error, CodeUnsupported, b.from, path,
 					"route left out: matching JWT claims (%s) is not supported yet", name)
 				return nil, false
 			}

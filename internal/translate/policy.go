@@ -2,43 +2,154 @@ package translate
 
 import (
 	"math"
-	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	rawbufferv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 )
 
-// dnsRefresh is how often istiod lets Envoy look up names without a TTL.
-const dnsRefresh = 60 * time.Second
+const httpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-// applyPolicy gives a cluster the settings of its DestinationRule.
-func (b *clusterBuilder) applyPolicy(c *clusterv3.Cluster, p *networking.TrafficPolicy) bool {
-	loadBalancing(c, p.GetLoadBalancer())
+// applyPolicy gives a cluster the settings of its DestinationRule, in istiod's
+// order (applyTrafficPolicy of its pilot/pkg/networking/core).
+func (b *clusterBuilder) applyPolicy(c *clusterv3.Cluster, p *networking.TrafficPolicy) {
+	http := p.GetConnectionPool().GetHttp()
+	if isHTTP2(b.port.protocol) || http.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE && !http.GetUseClientProtocol() {
+		b.useHTTP2()
+	}
+	b.connectionPool(c, p)
+	if o := p.GetOutlierDetection(); o != nil {
+		c.OutlierDetection = outlierDetection(o)
+		if o.GetMinHealthPercent() >= 0 && c.GetCommonLbConfig() != nil {
+			c.CommonLbConfig.HealthyPanicThreshold = &typev3.Percent{Value: float64(o.GetMinHealthPercent())}
+		}
+	}
+	if c.GetClusterType() == nil {
+		b.loadBalancing(c, p.GetLoadBalancer())
+	}
+}
+
+// isHTTP2 reports whether a port's protocol is spoken in HTTP/2.
+func isHTTP2(protocol string) bool {
+	switch protocol {
+	case "HTTP2", "GRPC", "GRPC-WEB":
+		return true
+	}
+	return false
+}
+
+// useHTTP2 makes the cluster speak HTTP/2 by prior knowledge.
+func (b *clusterBuilder) useHTTP2() {
+	b.protocolOptions().UpstreamProtocolOptions = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
+		ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
+			ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
+				Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
+			},
+		},
+	}
+}
+
+// speaksHTTP2 reports whether every request to the cluster is sent in HTTP/2.
+func (b *clusterBuilder) speaksHTTP2() bool { return b.http2Options() != nil }
+
+func (b *clusterBuilder) http2Options() *corev3.Http2ProtocolOptions {
+	return b.options.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
+}
+
+// protocolOptions are the settings of connections, made when something needs
+// them.
+func (b *clusterBuilder) protocolOptions() *upstreamhttpv3.HttpProtocolOptions {
+	if b.options == nil {
+		b.options = &upstreamhttpv3.HttpProtocolOptions{}
+	}
+	return b.options
+}
+
+// packOptions puts the settings of connections into the cluster. Envoy requires
+// that they name a protocol.
+func (b *clusterBuilder) packOptions(c *clusterv3.Cluster) bool {
+	if b.options == nil {
+		return true
+	}
+	if b.options.GetUpstreamProtocolOptions() == nil {
+		b.options.UpstreamProtocolOptions = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
+			ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
+				ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+					HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
+				},
+			},
+		}
+	}
+	a := b.t.pack(b.svc.Resource, "", b.options)
+	if a == nil {
+		return false
+	}
+	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpProtocolOptions: a}
+	return true
+}
+
+// connectionPool sets the limits and times of connections.
+func (b *clusterBuilder) connectionPool(c *clusterv3.Cluster, p *networking.TrafficPolicy) {
 	tcp, http := p.GetConnectionPool().GetTcp(), p.GetConnectionPool().GetHttp()
 	if tcp.GetConnectTimeout() != nil {
 		c.ConnectTimeout = tcp.GetConnectTimeout()
+	}
+	if k := tcp.GetTcpKeepalive(); k != nil {
+		c.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive(k)}
 	}
 	c.CircuitBreakers = &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 		MaxConnections:     limit(tcp.GetMaxConnections()),
 		MaxPendingRequests: limit(http.GetHttp1MaxPendingRequests()),
 		MaxRequests:        limit(http.GetHttp2MaxRequests()),
 		MaxRetries:         limit(http.GetMaxRetries()),
+		RetryBudget:        retryBudget(p.GetRetryBudget()),
 	}}}
-	if o := p.GetOutlierDetection(); o != nil {
-		c.OutlierDetection = outlierDetection(o)
-		c.CommonLbConfig.HealthyPanicThreshold = &typev3.Percent{Value: float64(o.GetMinHealthPercent())}
+	b.connectionLimits(tcp, http)
+	if http.GetUseClientProtocol() {
+		b.useClientProtocol()
 	}
-	return b.httpOptions(c, p)
+}
+
+// connectionLimits sets what limits single connections. Those of HTTP/2 alone
+// have no effect elsewhere, but istiod names a protocol for them all the same.
+func (b *clusterBuilder) connectionLimits(tcp *networking.ConnectionPoolSettings_TCPSettings, http *networking.ConnectionPoolSettings_HTTPSettings) {
+	idle := http.GetIdleTimeout()
+	if idle == nil {
+		idle = tcp.GetIdleTimeout()
+	}
+	requests, streams, ping := http.GetMaxRequestsPerConnection(), http.GetMaxConcurrentStreams(), http.GetHttp2KeepAlive()
+	if idle == nil && tcp.GetMaxConnectionDuration() == nil && requests <= 0 && streams <= 0 && ping == nil {
+		return
+	}
+	common := &corev3.HttpProtocolOptions{IdleTimeout: idle, MaxConnectionDuration: tcp.GetMaxConnectionDuration()}
+	if requests > 0 {
+		common.MaxRequestsPerConnection = wrapperspb.UInt32(uint32(requests))
+	}
+	b.protocolOptions().CommonHttpProtocolOptions = common
+	h2 := b.http2Options()
+	if h2 == nil {
+		return
+	}
+	if streams > 0 {
+		h2.MaxConcurrentStreams = wrapperspb.UInt32(uint32(streams))
+	}
+	if ping != nil {
+		h2.ConnectionKeepalive = &corev3.KeepaliveSettings{Interval: ping.GetInterval(), Timeout: ping.GetTimeout()}
+	}
+}
+
+// useClientProtocol sends each request in the protocol that it came in.
+func (b *clusterBuilder) useClientProtocol() {
+	b.protocolOptions().UpstreamProtocolOptions = &upstreamhttpv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
+		UseDownstreamProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_UseDownstreamHttpConfig{
+			HttpProtocolOptions:  &corev3.Http1ProtocolOptions{},
+			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
+		},
+	}
 }
 
 // limit is the value of a circuit breaker; istiod has none unless told.
@@ -49,151 +160,74 @@ func limit(n int32) *wrapperspb.UInt32Value {
 	return wrapperspb.UInt32(uint32(n))
 }
 
-// loadBalancing sets the policy; what is not translated stays with istiod's
-// default, the least loaded of two.
-func loadBalancing(c *clusterv3.Cluster, lb *networking.LoadBalancerSettings) {
-	switch lb.GetSimple() {
-	case networking.LoadBalancerSettings_ROUND_ROBIN:
-		c.LbPolicy = clusterv3.Cluster_ROUND_ROBIN
-	case networking.LoadBalancerSettings_RANDOM:
-		c.LbPolicy = clusterv3.Cluster_RANDOM
+// keepalive translates the probes of idle connections; what is not given stays
+// with the operating system.
+func keepalive(in *networking.ConnectionPoolSettings_TCPSettings_TcpKeepalive) *corev3.TcpKeepalive {
+	out := &corev3.TcpKeepalive{}
+	if in.GetProbes() > 0 {
+		out.KeepaliveProbes = wrapperspb.UInt32(in.GetProbes())
 	}
+	if d := in.GetTime(); d != nil {
+		out.KeepaliveTime = wrapperspb.UInt32(uint32(d.GetSeconds()))
+	}
+	if d := in.GetInterval(); d != nil {
+		out.KeepaliveInterval = wrapperspb.UInt32(uint32(d.GetSeconds()))
+	}
+	return out
 }
 
+// retryBudget limits retries to a share of the requests: 20 % and 3 at a time
+// unless told.
+func retryBudget(in *networking.TrafficPolicy_RetryBudget) *clusterv3.CircuitBreakers_Thresholds_RetryBudget {
+	if in == nil {
+		return nil
+	}
+	out := &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
+		BudgetPercent:       &typev3.Percent{Value: 20},
+		BudgetInterval:      in.GetBudgetInterval(),
+		MinRetryConcurrency: wrapperspb.UInt32(3),
+	}
+	if in.GetPercent() != nil {
+		out.BudgetPercent.Value = in.GetPercent().GetValue()
+	}
+	if in.GetMinRetryConcurrency() > 0 {
+		out.MinRetryConcurrency = wrapperspb.UInt32(in.GetMinRetryConcurrency())
+	}
+	return out
+}
+
+// outlierDetection translates the ejection of failing hosts; istiod never ejects
+// by success rate.
 func outlierDetection(o *networking.OutlierDetection) *clusterv3.OutlierDetection {
 	out := &clusterv3.OutlierDetection{
 		Interval:             o.GetInterval(),
 		BaseEjectionTime:     o.GetBaseEjectionTime(),
 		EnforcingSuccessRate: wrapperspb.UInt32(0),
 	}
-	enforce := func(n *wrapperspb.UInt32Value) *wrapperspb.UInt32Value {
-		if n.GetValue() > 0 {
-			return wrapperspb.UInt32(100)
-		}
-		return wrapperspb.UInt32(0)
-	}
 	if n := o.GetConsecutive_5XxErrors(); n != nil {
-		out.Consecutive_5Xx, out.EnforcingConsecutive_5Xx = clone(n), enforce(n)
+		out.Consecutive_5Xx, out.EnforcingConsecutive_5Xx = wrapperspb.UInt32(n.GetValue()), enforce(n)
 	}
 	if n := o.GetConsecutiveGatewayErrors(); n != nil {
-		out.ConsecutiveGatewayFailure, out.EnforcingConsecutiveGatewayFailure = clone(n), enforce(n)
-	}
-	if n := o.GetConsecutiveLocalOriginFailures(); n != nil {
-		out.ConsecutiveLocalOriginFailure, out.EnforcingConsecutiveLocalOriginFailure = clone(n), enforce(n)
+		out.ConsecutiveGatewayFailure, out.EnforcingConsecutiveGatewayFailure = wrapperspb.UInt32(n.GetValue()), enforce(n)
 	}
 	if n := o.GetMaxEjectionPercent(); n > 0 {
 		out.MaxEjectionPercent = wrapperspb.UInt32(uint32(n))
 	}
-	out.SplitExternalLocalOriginErrors = o.GetSplitExternalLocalOriginErrors()
+	if o.GetSplitExternalLocalOriginErrors() {
+		out.SplitExternalLocalOriginErrors = true
+		if n := o.GetConsecutiveLocalOriginFailures(); n.GetValue() > 0 {
+			out.ConsecutiveLocalOriginFailure, out.EnforcingConsecutiveLocalOriginFailure = wrapperspb.UInt32(n.GetValue()), enforce(n)
+		}
+		out.EnforcingLocalOriginSuccessRate = wrapperspb.UInt32(0)
+	}
 	return out
 }
 
-func clone(n *wrapperspb.UInt32Value) *wrapperspb.UInt32Value {
-	if n.GetValue() == 0 {
-		return nil
+// enforce is the share of ejections that are carried out: a count of 0 turns the
+// detector off.
+func enforce(n *wrapperspb.UInt32Value) *wrapperspb.UInt32Value {
+	if n.GetValue() > 0 {
+		return wrapperspb.UInt32(100)
 	}
-	return wrapperspb.UInt32(n.GetValue())
-}
-
-// http2 reports whether the service is spoken to in HTTP/2.
-func (b *clusterBuilder) http2(p *networking.TrafficPolicy) bool {
-	switch b.port.protocol {
-	case "HTTP2", "GRPC":
-		return true
-	}
-	return p.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE
-}
-
-// httpOptions sets the protocol and the limits of connections.
-func (b *clusterBuilder) httpOptions(c *clusterv3.Cluster, p *networking.TrafficPolicy) bool {
-	http := p.GetConnectionPool().GetHttp()
-	h2 := b.http2(p)
-	if !h2 && http.GetIdleTimeout() == nil && http.GetMaxRequestsPerConnection() <= 0 {
-		return true
-	}
-	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
-	if h2 {
-		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
-		}
-	} else {
-		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
-			HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
-		}
-	}
-	o := &upstreamhttpv3.HttpProtocolOptions{
-		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
-	}
-	if http.GetIdleTimeout() != nil || http.GetMaxRequestsPerConnection() > 0 {
-		o.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{IdleTimeout: http.GetIdleTimeout()}
-		if n := http.GetMaxRequestsPerConnection(); n > 0 {
-			o.CommonHttpProtocolOptions.MaxRequestsPerConnection = wrapperspb.UInt32(uint32(n))
-		}
-	}
-	a := b.t.pack(b.svc.Resource, "", o)
-	if a == nil {
-		return false
-	}
-	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": a}
-	return true
-}
-
-// autoTLS is what istiod sends for services of the mesh: mutual TLS to
-// endpoints that are marked as having a sidecar, plain text to all others. Who
-// has no mesh certificates (sds-grpc) never meets a marked endpoint.
-func (b *clusterBuilder) autoTLS(h2 bool) []*clusterv3.Cluster_TransportSocketMatch {
-	alpn := []string{"istio"}
-	if h2 {
-		alpn = append(alpn, "h2")
-	}
-	mutual := &tlsv3.UpstreamTlsContext{
-		Sni: b.autoTLSName(),
-		CommonTlsContext: &tlsv3.CommonTlsContext{
-			AlpnProtocols: alpn,
-			TlsParams: &tlsv3.TlsParameters{
-				TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
-				TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
-			},
-			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{agentSecret("default")},
-			ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
-				CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-					DefaultValidationContext:         &tlsv3.CertificateValidationContext{},
-					ValidationContextSdsSecretConfig: agentSecret("ROOTCA"),
-				},
-			},
-		},
-	}
-	socket := func(name, typ string, mode map[string]*structpb.Value, m proto.Message) *clusterv3.Cluster_TransportSocketMatch {
-		return &clusterv3.Cluster_TransportSocketMatch{
-			Name:  name,
-			Match: &structpb.Struct{Fields: mode},
-			TransportSocket: &corev3.TransportSocket{
-				Name:       typ,
-				ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: b.t.pack(b.svc.Resource, "", m)},
-			},
-		}
-	}
-	return []*clusterv3.Cluster_TransportSocketMatch{
-		socket("tlsMode-istio", socketTLS, map[string]*structpb.Value{"tlsMode": structpb.NewStringValue("istio")}, mutual),
-		socket("tlsMode-disabled", "envoy.transport_sockets.raw_buffer", nil, &rawbufferv3.RawBuffer{}),
-	}
-}
-
-// agentSecret refers to a certificate that Istio's agent serves beside Envoy.
-func agentSecret(name string) *tlsv3.SdsSecretConfig {
-	return &tlsv3.SdsSecretConfig{
-		Name: name,
-		SdsConfig: &corev3.ConfigSource{
-			ConfigSourceSpecifier: &corev3.ConfigSource_ApiConfigSource{ApiConfigSource: &corev3.ApiConfigSource{
-				ApiType:                   corev3.ApiConfigSource_GRPC,
-				TransportApiVersion:       corev3.ApiVersion_V3,
-				SetNodeOnFirstMessageOnly: true,
-				GrpcServices: []*corev3.GrpcService{{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
-					EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: "sds-grpc"},
-				}}},
-			}},
-			InitialFetchTimeout: durationpb.New(0),
-			ResourceApiVersion:  corev3.ApiVersion_V3,
-		},
-	}
+	return wrapperspb.UInt32(0)
 }

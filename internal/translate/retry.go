@@ -7,9 +7,8 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	previousprioritiesv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/priority/previous_priorities/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"github.com/crossgate/crossgate/internal/diag"
 )
 
 const (
@@ -21,7 +20,7 @@ const (
 
 // retryPolicy translates the retries of a route. Without any written, istiod
 // retries twice what cannot have reached the service.
-func (b *routeBuilder) retryPolicy() *routev3.RetryPolicy {
+func (b *routeBuilder) retryPolicy(hashed bool) *routev3.RetryPolicy {
 	in := b.in.GetRetries()
 	if in != nil && in.GetAttempts() <= 0 {
 		return nil
@@ -30,7 +29,10 @@ func (b *routeBuilder) retryPolicy() *routev3.RetryPolicy {
 		RetryOn:                       defaultRetryOn,
 		NumRetries:                    wrapperspb.UInt32(defaultRetries),
 		HostSelectionRetryMaxAttempts: defaultHostReselect,
-		RetryHostPredicate:            b.previousHosts(),
+	}
+	if !hashed {
+		// A hash leads to the same host again.
+		out.RetryHostPredicate = b.previousHosts()
 	}
 	if in == nil {
 		return out
@@ -40,20 +42,27 @@ func (b *routeBuilder) retryPolicy() *routev3.RetryPolicy {
 	if in.GetRetryOn() != "" {
 		out.RetryOn, out.RetriableStatusCodes = retryOn(in.GetRetryOn())
 	}
-	if v := in.GetRetryIgnorePreviousHosts(); v != nil && !v.GetValue() {
+	if v := in.GetRetryIgnorePreviousHosts(); v != nil {
 		out.RetryHostPredicate = nil
+		if v.GetValue() {
+			out.RetryHostPredicate = b.previousHosts()
+		}
 	}
 	if in.GetBackoff() != nil {
 		out.RetryBackOff = &routev3.RetryPolicy_RetryBackOff{BaseInterval: in.GetBackoff()}
 	}
 	if in.GetRetryRemoteLocalities().GetValue() {
-		b.t.report(diag.Warning, CodeUnsupported, b.vs.Resource, b.path+".retries.retryRemoteLocalities", "not supported yet; ignored")
+		a := b.t.pack(b.from, b.path, &previousprioritiesv3.PreviousPrioritiesConfig{UpdateFrequency: 2})
+		out.RetryPriority = &routev3.RetryPolicy_RetryPriority{
+			Name:       "envoy.retry_priorities.previous_priorities",
+			ConfigType: &routev3.RetryPolicy_RetryPriority_TypedConfig{TypedConfig: a},
+		}
 	}
 	return out
 }
 
 func (b *routeBuilder) previousHosts() []*routev3.RetryPolicy_RetryHostPredicate {
-	a := b.t.pack(b.vs.Resource, b.path, &previoushostsv3.PreviousHostsPredicate{})
+	a := b.t.pack(b.from, b.path, &previoushostsv3.PreviousHostsPredicate{})
 	return []*routev3.RetryPolicy_RetryHostPredicate{{
 		Name:       "envoy.retry_host_predicates.previous_hosts",
 		ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: a},

@@ -19,16 +19,16 @@ import (
 // to the first that matches everything.
 func (t *translator) routes(vs *virtualService, s *server) []*routev3.Route {
 	var out []*routev3.Route
-	for i, in := range vs.spec.GetHttp() {
-		b := &routeBuilder{t: t, vs: vs, server: s, in: in, path: fmt.Sprintf("spec.http[%d]", i)}
-		if len(in.GetMatch()) == 0 {
+	for _, h := range vs.http {
+		b := &routeBuilder{t: t, vs: vs, server: s, in: h.spec, from: h.from, path: h.path}
+		if len(h.spec.GetMatch()) == 0 {
 			if r := b.build(nil, b.path); r != nil {
 				out = append(out, r)
 			}
 			return out
 		}
-		for j, m := range in.GetMatch() {
-			r := b.build(m, fmt.Sprintf("%s.match[%d]", b.path, j))
+		for j, m := range h.spec.GetMatch() {
+			r := b.build(m, h.matches[j])
 			if r == nil {
 				continue
 			}
@@ -47,7 +47,9 @@ type routeBuilder struct {
 	vs     *virtualService
 	server *server
 	in     *networking.HTTPRoute
-	// path is that of the HTTPRoute: spec.http[2].
+	// from and path are where the HTTPRoute is written: spec.http[2], of the
+	// VirtualService or its delegate.
+	from *resource.Resource
 	path string
 }
 
@@ -76,7 +78,7 @@ func (b *routeBuilder) build(m *networking.HTTPMatchRequest, matchPath string) *
 		return nil
 	}
 	out.Decorator = &routev3.Decorator{Operation: operation(out, b.vs.Name, b.server.port())}
-	b.t.origin[out] = position(b.vs.Resource, matchPath)
+	b.t.origin[out] = position(b.from, matchPath)
 	return out
 }
 
@@ -89,9 +91,7 @@ func (b *routeBuilder) applies(m *networking.HTTPMatchRequest) bool {
 		return false
 	}
 	if len(m.GetGateways()) > 0 {
-		return slices.ContainsFunc(m.GetGateways(), func(g string) bool {
-			return gatewayName(g, b.vs.Namespace) == b.server.name
-		})
+		return slices.Contains(m.GetGateways(), b.server.name)
 	}
 	return subset(m.GetSourceLabels(), b.t.node.Labels) &&
 		(m.GetSourceNamespace() == "" || m.GetSourceNamespace() == b.t.node.Namespace)
@@ -101,12 +101,12 @@ func (b *routeBuilder) applies(m *networking.HTTPMatchRequest) bool {
 // it the route would do something else than was written.
 func (b *routeBuilder) supported() bool {
 	refuse := func(field, format string, args ...any) bool {
-		b.t.report(diag.Error, CodeUnsupported, b.vs.Resource, b.path+field, "route left out: "+format, args...)
+		b.t.report(diag.Error, CodeUnsupported, b.from, b.path+field, "route left out: "+format, args...)
 		return false
 	}
 	switch in := b.in; {
 	case in.GetDelegate() != nil:
-		return refuse(".delegate", "delegates are not supported yet")
+		return refuse(".delegate", "a delegate cannot delegate further")
 	case in.GetRedirect() == nil && in.GetDirectResponse() == nil && len(in.GetRoute()) == 0:
 		return refuse("", "it has no destination, redirect or direct response")
 	}
@@ -127,13 +127,13 @@ func (b *routeBuilder) filters(out *routev3.Route) bool {
 	}
 	if b.in.GetFault() != nil {
 		fault, ok := b.fault()
-		if !ok || !add(filterFault, b.t.pack(b.vs.Resource, b.path+".fault", fault)) {
+		if !ok || !add(filterFault, b.t.pack(b.from, b.path+".fault", fault)) {
 			return false
 		}
 	}
 	if p := b.in.GetCorsPolicy(); p != nil {
-		b.t.policyOrigin[out] = position(b.vs.Resource, b.path+".corsPolicy")
-		return add(filterCORS, b.t.pack(b.vs.Resource, b.path+".corsPolicy", corsPolicy(p)))
+		b.t.policyOrigin[out] = position(b.from, b.path+".corsPolicy")
+		return add(filterCORS, b.t.pack(b.from, b.path+".corsPolicy", corsPolicy(p)))
 	}
 	return true
 }

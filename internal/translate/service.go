@@ -24,9 +24,15 @@ type service struct {
 	label    string
 	ports    []servicePort
 	external bool
-	// resolution NONE, STATIC and DNS as in ServiceEntry.
+	// entry: it comes from a ServiceEntry.
+	entry bool
+	// alias is the host that stands for this one, empty for none (ExternalName).
+	alias string
+	// resolution as in ServiceEntry; NONE is also that of headless Services.
 	resolution networking.ServiceEntry_Resolution
 	endpoints  []endpoint
+	// accounts are the identities that its workloads may have.
+	accounts []string
 	// upstreams replace the endpoints of ports; 0 is every port.
 	upstreams map[uint32]Upstream
 }
@@ -47,6 +53,14 @@ type endpoint struct {
 	weight uint32
 	// workload is istiod's description of it for telemetry, may be empty.
 	workload string
+	// tlsMode is "istio" for endpoints with a sidecar.
+	tlsMode string
+	// account is the identity of the workload, empty if it is not known.
+	account string
+	// locality is region/zone/subzone, or a part of it.
+	locality string
+	// ready: Kubernetes says so; of other endpoints nobody says.
+	ready bool
 }
 
 func (s *service) port(number uint32) (servicePort, bool) {
@@ -100,9 +114,26 @@ func (g *registry) find(host, namespace string) *service {
 	return of[0]
 }
 
+// add adds a service. What a ServiceEntry says about a host that its namespace
+// has already adds ports and endpoints to it.
 func (g *registry) add(s *service) {
+	for _, have := range g.byHost[s.host] {
+		if have.Namespace == s.Namespace {
+			have.join(s)
+			return
+		}
+	}
 	g.byHost[s.host] = append(g.byHost[s.host], s)
 	g.all = append(g.all, s)
+}
+
+func (s *service) join(o *service) {
+	for _, p := range o.ports {
+		if _, ok := s.port(p.number); !ok {
+			s.ports = append(s.ports, p)
+		}
+	}
+	s.endpoints = append(slices.Clone(s.endpoints), o.endpoints...)
 }
 
 func (g *registry) sort() {
@@ -139,51 +170,92 @@ func (t *translator) kubernetesService(r *resource.Resource, spec *corev1.Servic
 	if to := r.Annotations[exportToAnnotation]; to != "" && !t.node.sees(strings.Split(to, ","), r.Namespace) {
 		return nil
 	}
-	if spec.Spec.Type == corev1.ServiceTypeExternalName {
-		t.report(diag.Warning, CodeUnsupported, r, "spec.type", "services of type ExternalName are not supported yet; use a ServiceEntry")
-		return nil
-	}
 	s := &service{
 		Resource:   r,
 		host:       fullName(r.Name, r.Namespace, t.domain),
 		label:      r.Name,
 		resolution: networking.ServiceEntry_STATIC,
+		accounts:   t.annotatedAccounts(r),
+	}
+	if spec.Spec.Type == corev1.ServiceTypeExternalName {
+		s.alias = spec.Spec.ExternalName
+	} else if spec.Spec.ClusterIP == corev1.ClusterIPNone {
+		s.resolution = networking.ServiceEntry_NONE
 	}
 	for _, p := range spec.Spec.Ports {
-		if p.Protocol != "" && p.Protocol != corev1.ProtocolTCP {
+		if p.Protocol == corev1.ProtocolUDP {
 			continue
 		}
 		s.ports = append(s.ports, servicePort{number: uint32(p.Port), name: p.Name, protocol: kubernetesProtocol(p)})
 	}
-	s.endpoints = sliceEndpoints(r, slices, s.ports)
+	s.endpoints = append(t.sliceEndpoints(r, slices, s.ports), t.selectedWorkloads(r, spec)...)
 	return s
 }
 
-// kubernetesProtocol is Istio's rule: appProtocol, else the part of the port's
-// name before the first hyphen.
-func kubernetesProtocol(p corev1.ServicePort) string {
-	if p.AppProtocol != nil {
-		if *p.AppProtocol == "kubernetes.io/h2c" {
-			return "HTTP2"
-		}
-		return strings.ToUpper(*p.AppProtocol)
+// annotatedAccounts are the identities that annotations of a Service give.
+func (t *translator) annotatedAccounts(r *resource.Resource) []string {
+	var out []string
+	if names := r.Annotations["alpha.istio.io/canonical-serviceaccounts"]; names != "" {
+		out = append(out, strings.Split(names, ",")...)
 	}
-	name, _, _ := strings.Cut(p.Name, "-")
+	if names := r.Annotations["alpha.istio.io/kubernetes-serviceaccounts"]; names != "" {
+		for name := range strings.SplitSeq(names, ",") {
+			out = append(out, t.account(r.Namespace, name))
+		}
+	}
+	return out
+}
+
+// account is the identity of a service account in the mesh.
+func (t *translator) account(namespace, name string) string {
+	return "spiffe://" + t.domain + "/ns/" + namespace + "/sa/" + name
+}
+
+// identities are the names that the certificates of the workloads may carry.
+func (s *service) identities() []string {
+	out := slices.Clone(s.accounts)
+	for _, e := range s.endpoints {
+		if e.account != "" {
+			out = append(out, e.account)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// kubernetesProtocol is Istio's rule: appProtocol, else the part of the port's
+// name before the first hyphen (ConvertProtocol in its pkg/config/kube).
+func kubernetesProtocol(p corev1.ServicePort) string {
+	name := p.Name
+	if p.AppProtocol != nil {
+		switch name = *p.AppProtocol; name {
+		case "kubernetes.io/h2c":
+			return "HTTP2"
+		case "kubernetes.io/ws":
+			return "HTTP"
+		case "kubernetes.io/wss":
+			return "HTTPS"
+		}
+	}
+	if len(name) >= len(grpcWeb) && strings.EqualFold(name[:len(grpcWeb)], grpcWeb) {
+		return grpcWeb
+	}
+	name, _, _ = strings.Cut(name, "-")
 	return strings.ToUpper(name)
 }
+
+const grpcWeb = "GRPC-WEB"
 
 func (t *translator) serviceEntry(r *resource.Resource, spec *networking.ServiceEntry) []*service {
 	if !t.node.sees(spec.GetExportTo(), r.Namespace) {
 		t.report(diag.Info, CodeNotServed, r, "spec.exportTo", "not used here: it is not exported to namespace %s", t.node.Namespace)
 		return nil
 	}
-	if spec.GetResolution() == networking.ServiceEntry_NONE {
-		t.report(diag.Warning, CodeUnsupported, r, "spec.resolution",
-			"resolution NONE is not supported yet; requests to it are answered 503")
-		return nil
-	}
 	var ports []servicePort
 	for _, p := range spec.GetPorts() {
+		if strings.EqualFold(p.GetProtocol(), "UDP") {
+			continue
+		}
 		ports = append(ports, servicePort{number: p.GetNumber(), name: p.GetName(), protocol: strings.ToUpper(p.GetProtocol())})
 	}
 	endpoints := t.entryEndpoints(r, spec)
@@ -195,8 +267,10 @@ func (t *translator) serviceEntry(r *resource.Resource, spec *networking.Service
 			label:      h,
 			ports:      ports,
 			external:   spec.GetLocation() == networking.ServiceEntry_MESH_EXTERNAL,
+			entry:      true,
 			resolution: spec.GetResolution(),
-			endpoints:  orHost(endpoints, h, spec),
+			endpoints:  orHost(endpoints, r, h, spec),
+			accounts:   spec.GetSubjectAltNames(),
 		})
 	}
 	return out

@@ -1,126 +1,21 @@
 package translate
 
 import (
-	"cmp"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
+	"slices"
 	"strings"
-	"time"
+	"unicode"
+	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/crossgate/crossgate/internal/diag"
-	"github.com/crossgate/crossgate/internal/resource"
-	"github.com/crossgate/crossgate/internal/xds"
 )
 
 const socketTLS = "envoy.transport_sockets.tls"
-
-// credential finds and checks the certificate of an HTTPS server, adds it to
-// the snapshot and returns its name there.
-func (t *translator) credential(s *server) (string, bool) {
-	path := s.path("tls.credentialName")
-	r, name := t.findSecret(s)
-	if r == nil {
-		t.report(diag.Error, CodeReference, s.gateway, path,
-			"there is no Secret %s in namespace %s (the gateway's), so the server is left out", secretName(s), t.node.Namespace)
-		return "", false
-	}
-	if _, ok := t.out.Origins[xds.SecretKey(name)]; ok {
-		return name, true
-	}
-	cert, key, err := t.keyPair(r)
-	if err != nil {
-		t.diags = append(t.diags, diag.Diagnostic{
-			Pos: position(s.gateway, path), Severity: diag.Error, Code: CodeCredential,
-			Object: s.gateway.Key.String(), Path: path,
-			Message: fmt.Sprintf("%s: %v; the server is left out", r.Key, err),
-			Related: []diag.Related{{Pos: r.Pos, Message: r.Key.String()}},
-		})
-		return "", false
-	}
-	t.out.Secrets = append(t.out.Secrets, &tlsv3.Secret{
-		Name: name,
-		Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
-			CertificateChain: &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: cert}},
-			PrivateKey:       &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: key}},
-		}},
-	})
-	t.out.Origins[xds.SecretKey(name)] = r.Pos
-	return name, true
-}
-
-func secretName(s *server) string {
-	return strings.TrimPrefix(s.spec.GetTls().GetCredentialName(), "kubernetes://")
-}
-
-// findSecret returns the Secret of a server and its name in the snapshot. Istio
-// takes Secrets from the namespace of the gateway's workload. On a laptop it
-// often lies beside the Gateway; that is accepted and said, under the kind of
-// name by which Istio itself refers to another namespace.
-func (t *translator) findSecret(s *server) (*resource.Resource, string) {
-	name := secretName(s)
-	if r := t.set.Get(resource.Key{Kind: "Secret", Namespace: t.node.Namespace, Name: name}); r != nil {
-		return r, "kubernetes://" + name
-	}
-	r := t.set.Get(resource.Key{Kind: "Secret", Namespace: s.gateway.Namespace, Name: name})
-	if r == nil {
-		return nil, ""
-	}
-	t.report(diag.Info, CodeForeignSecret, s.gateway, s.path("tls.credentialName"),
-		"the Secret is taken from namespace %s; Istio looks in %s, the gateway's", r.Namespace, t.node.Namespace)
-	return r, "kubernetes-gateway://" + r.Namespace + "/" + name
-}
-
-// keyPair returns the PEM of a Secret's certificate and key once it is sure
-// that they can serve: they parse, belong together and are valid now.
-func (t *translator) keyPair(r *resource.Resource) (cert, key []byte, err error) {
-	secret, ok := r.Spec.(*corev1.Secret)
-	if !ok {
-		return nil, nil, errors.New("not a Secret")
-	}
-	if cert = secretValue(secret, "tls.crt", "cert"); len(cert) == 0 {
-		return nil, nil, errors.New("no tls.crt")
-	}
-	if key = secretValue(secret, "tls.key", "key"); len(key) == 0 {
-		return nil, nil, errors.New("no tls.key")
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	leaf := pair.Leaf
-	if leaf == nil {
-		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-			return nil, nil, err
-		}
-	}
-	switch {
-	case t.now.IsZero():
-	case t.now.After(leaf.NotAfter):
-		return nil, nil, fmt.Errorf("the certificate expired on %s", leaf.NotAfter.Format(time.DateTime))
-	case t.now.Before(leaf.NotBefore):
-		return nil, nil, fmt.Errorf("the certificate is not valid before %s", leaf.NotBefore.Format(time.DateTime))
-	}
-	return cert, key, nil
-}
-
-// secretValue returns the first of the named values. stringData is what people
-// write by hand and goes before data, as on a real API server.
-func secretValue(s *corev1.Secret, names ...string) []byte {
-	for _, n := range names {
-		if v := cmp.Or(s.StringData[n], string(s.Data[n])); v != "" {
-			return []byte(v)
-		}
-	}
-	return nil
-}
 
 var tlsVersions = map[networking.ServerTLSSettings_TLSProtocol]tlsv3.TlsParameters_TlsProtocol{
 	networking.ServerTLSSettings_TLSV1_0: tlsv3.TlsParameters_TLSv1_0,
@@ -129,34 +24,161 @@ var tlsVersions = map[networking.ServerTLSSettings_TLSProtocol]tlsv3.TlsParamete
 	networking.ServerTLSSettings_TLSV1_3: tlsv3.TlsParameters_TLSv1_3,
 }
 
-// downstreamTLS makes the TLS settings of an HTTPS server; nil if it cannot be
-// made.
-func (t *translator) downstreamTLS(s *server, secret string) *corev3.TransportSocket {
+// downstreamTLS makes the TLS settings of an HTTPS server
+// (BuildListenerTLSContext of istiod's pilot/pkg/networking/core); nil if they
+// cannot be made or a certificate is missing: in its place nothing weaker may
+// listen.
+func (t *translator) downstreamTLS(s *server) *corev3.TransportSocket {
 	in := s.spec.GetTls()
 	ctx := &tlsv3.DownstreamTlsContext{
-		RequireClientCertificate: wrapperspb.Bool(false),
-		CommonTlsContext: &tlsv3.CommonTlsContext{
-			AlpnProtocols: []string{"h2", "http/1.1"},
-			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
-				Name: secret,
-				SdsConfig: &corev3.ConfigSource{
-					ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
-					ResourceApiVersion:    corev3.ApiVersion_V3,
-				},
-			}},
-		},
+		RequireClientCertificate: wrapperspb.Bool(in.GetMode() == networking.ServerTLSSettings_MUTUAL),
+		CommonTlsContext:         &tlsv3.CommonTlsContext{AlpnProtocols: []string{"h2", "http/1.1"}},
 	}
-	minimum, maximum := tlsVersions[in.GetMinProtocolVersion()], tlsVersions[in.GetMaxProtocolVersion()]
-	if minimum != 0 || maximum != 0 || len(in.GetCipherSuites()) > 0 {
-		ctx.CommonTlsContext.TlsParams = &tlsv3.TlsParameters{
-			TlsMinimumProtocolVersion: minimum,
-			TlsMaximumProtocolVersion: maximum,
-			CipherSuites:              in.GetCipherSuites(),
-		}
+	common := ctx.GetCommonTlsContext()
+	ok := true
+	if in.GetCredentialName() != "" || len(in.GetCredentialNames()) > 0 {
+		ok = t.serverCredentials(s, common)
+	} else {
+		t.serverFiles(s, common)
+	}
+	if !ok {
+		return nil
+	}
+	minimum, maximum, suites := tlsVersions[in.GetMinProtocolVersion()], tlsVersions[in.GetMaxProtocolVersion()], t.cipherSuites(s)
+	if minimum != 0 || maximum != 0 || len(suites) > 0 {
+		common.TlsParams = &tlsv3.TlsParameters{TlsMinimumProtocolVersion: minimum, TlsMaximumProtocolVersion: maximum, CipherSuites: suites}
 	}
 	a := t.pack(s.gateway, s.path("tls"), ctx)
 	if a == nil {
 		return nil
 	}
 	return &corev3.TransportSocket{Name: socketTLS, ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: a}}
+}
+
+// verifiesClients reports whether a server looks at client certificates.
+func verifiesClients(in *networking.ServerTLSSettings) bool {
+	return in.GetMode() == networking.ServerTLSSettings_MUTUAL || in.GetMode() == networking.ServerTLSSettings_OPTIONAL_MUTUAL
+}
+
+// serverCredentials takes the certificates of a server from Secrets.
+func (t *translator) serverCredentials(s *server, common *tlsv3.CommonTlsContext) bool {
+	in := s.spec.GetTls()
+	user := secretUser{Resource: s.gateway, failure: "the server is left out"}
+	names := in.GetCredentialNames()
+	field := func(i int) string { return s.path(at("tls.credentialNames", i)) }
+	if len(names) == 0 {
+		names = []string{in.GetCredentialName()}
+		field = func(int) string { return s.path("tls.credentialName") }
+	}
+	ok := true
+	for i, n := range names {
+		user.path = field(i)
+		name, usable := t.keyPairSecret(user, n)
+		ok = ok && usable
+		common.TlsCertificateSdsSecretConfigs = append(common.TlsCertificateSdsSecretConfigs, snapshotSecret(name))
+	}
+	if !verifiesClients(in) {
+		if len(in.GetSubjectAltNames()) > 0 {
+			v := &tlsv3.CertificateValidationContext{MatchSubjectAltNames: exactMatchers(in.GetSubjectAltNames())} //nolint:staticcheck // What istiod sends.
+			common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: v}
+		}
+		return ok
+	}
+	user.path = field(0)
+	ca, usable := t.clientAuthority(user, s, names[0])
+	v := &tlsv3.CertificateValidationContext{
+		MatchSubjectAltNames:  exactMatchers(in.GetSubjectAltNames()), //nolint:staticcheck // What istiod sends.
+		VerifyCertificateSpki: in.GetVerifyCertificateSpki(),
+		VerifyCertificateHash: in.GetVerifyCertificateHash(),
+	}
+	acceptUntrusted(v, in)
+	common.ValidationContextType = validation(v, snapshotSecret(ca))
+	return ok && usable
+}
+
+// clientAuthority is who signs the certificates of clients.
+func (t *translator) clientAuthority(user secretUser, s *server, credential string) (string, bool) {
+	if ca := s.spec.GetTls().GetCaCertCredentialName(); ca != "" {
+		user.path = s.path("tls.caCertCredentialName")
+		return t.namedAuthority(user, ca)
+	}
+	return t.authoritySecret(user, credential)
+}
+
+// serverFiles takes the certificates of a server from files of the gateway.
+func (t *translator) serverFiles(s *server, common *tlsv3.CommonTlsContext) {
+	in := s.spec.GetTls()
+	pairs := in.GetTlsCertificates()
+	if len(pairs) == 0 {
+		pairs = []*networking.ServerTLSSettings_TLSCertificate{{ServerCertificate: in.GetServerCertificate(), PrivateKey: in.GetPrivateKey()}}
+	}
+	for _, p := range pairs {
+		common.TlsCertificateSdsSecretConfigs = append(common.TlsCertificateSdsSecretConfigs,
+			fileSecret(t.fileKeyPair(p.GetServerCertificate(), p.GetPrivateKey())))
+	}
+	if !verifiesClients(in) {
+		return
+	}
+	v := &tlsv3.CertificateValidationContext{MatchSubjectAltNames: exactMatchers(in.GetSubjectAltNames())} //nolint:staticcheck // What istiod sends.
+	if in.GetCaCrl() != "" {
+		v.Crl = fileSource(in.GetCaCrl())
+	}
+	acceptUntrusted(v, in)
+	common.ValidationContextType = validation(v, fileSecret(t.fileAuthority(in.GetCaCertificates())))
+}
+
+// acceptUntrusted lets in certificates that nobody vouches for, if the user
+// wants that.
+func acceptUntrusted(v *tlsv3.CertificateValidationContext, in *networking.ServerTLSSettings) {
+	if in.GetInsecureSkipVerify().GetValue() {
+		v.TrustChainVerification = tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
+	}
+}
+
+// validation joins what a certificate must say with who must have signed it.
+func validation(v *tlsv3.CertificateValidationContext, authority *tlsv3.SdsSecretConfig) *tlsv3.CommonTlsContext_CombinedValidationContext {
+	return &tlsv3.CommonTlsContext_CombinedValidationContext{
+		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext: v, ValidationContextSdsSecretConfig: authority,
+		},
+	}
+}
+
+func exactMatchers(texts []string) []*matcherv3.StringMatcher {
+	var out []*matcherv3.StringMatcher
+	for _, s := range texts {
+		out = append(out, exactMatcher(s))
+	}
+	return out
+}
+
+// envoySuites are the cipher suites that Envoy lets a listener choose from
+// (ValidCipherSuites in Istio's pkg/config/security).
+const envoySuites = " ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-RSA-AES256-GCM-SHA384" +
+	" ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES128-SHA ECDHE-RSA-AES128-SHA" +
+	" ECDHE-ECDSA-AES256-SHA ECDHE-RSA-AES256-SHA AES128-GCM-SHA256 AES256-GCM-SHA384 AES128-SHA AES256-SHA DES-CBC3-SHA "
+
+// cipherSuites are those of a server that Envoy knows, each once, as istiod
+// filters them; it says which are none.
+func (t *translator) cipherSuites(s *server) []string {
+	var out []string
+	for i, name := range s.spec.GetTls().GetCipherSuites() {
+		switch {
+		case !isSuite(name):
+			t.report(diag.Warning, CodeDropped, s.gateway, s.path(at("tls.cipherSuites", i)), "%q is no cipher suite that Envoy knows; it is ignored, as by istiod", name)
+		case !slices.Contains(out, name):
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// isSuite accepts the names of suites, ALL, and what begins with an operator
+// ("-", "[") without looking into it.
+func isSuite(name string) bool {
+	if name == "" || name == "ALL" || strings.Contains(envoySuites, " "+name+" ") {
+		return true
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	return !unicode.IsNumber(first) && !unicode.IsLetter(first)
 }

@@ -46,6 +46,7 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 		now:          o.Now,
 		origin:       make(map[*routev3.Route]diag.Pos),
 		policyOrigin: make(map[*routev3.Route]diag.Pos),
+		delegates:    make(map[resource.Key]bool),
 		told:         make(map[string]bool),
 		out:          &xds.Snapshot{Origins: make(map[string]diag.Pos)},
 	}
@@ -75,8 +76,10 @@ type translator struct {
 	now    time.Time
 
 	services        *registry
-	rules           []*rule
+	rules           *ruleIndex
 	virtualServices []*virtualService
+	// delegates are the VirtualServices that others delegate to.
+	delegates map[resource.Key]bool
 
 	// origin remembers where a route was written until its place is known.
 	origin map[*routev3.Route]diag.Pos
@@ -116,6 +119,21 @@ func (t *translator) report(s diag.Severity, code string, r *resource.Resource, 
 	})
 }
 
+// reportOnce is report for what several routes or clusters would repeat.
+func (t *translator) reportOnce(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {
+	t.tell(diag.Diagnostic{
+		Pos: position(r, path), Severity: s, Code: code, Object: r.Key.String(), Path: path, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// tell adds a diagnostic unless it is there already.
+func (t *translator) tell(d diag.Diagnostic) {
+	if key := d.String(); !t.told[key] {
+		t.told[key] = true
+		t.diags = append(t.diags, d)
+	}
+}
+
 // pack wraps a message for a typed_config. A message that cannot be marshalled
 // (text that is not UTF-8) is reported; the caller leaves out what needs it.
 func (t *translator) pack(r *resource.Resource, path string, m proto.Message) *anypb.Any {
@@ -126,6 +144,9 @@ func (t *translator) pack(r *resource.Resource, path string, m proto.Message) *a
 	}
 	return a
 }
+
+// at is the path of an element of a list.
+func at(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
 // position is where a field of an object is written.
 func position(r *resource.Resource, path string) diag.Pos {

@@ -148,7 +148,7 @@ func (t *translator) names(u Upstream, host string) bool {
 func (t *translator) unknownDestinations() map[string]map[uint32]*virtualService {
 	out := make(map[string]map[uint32]*virtualService)
 	add := func(vs *virtualService, d *networking.Destination) {
-		host := fullName(d.GetHost(), vs.Namespace, t.domain)
+		host := d.GetHost()
 		if d == nil || t.services.byHost[host] != nil {
 			return
 		}
@@ -160,7 +160,8 @@ func (t *translator) unknownDestinations() map[string]map[uint32]*virtualService
 		}
 	}
 	for _, vs := range t.virtualServices {
-		for _, h := range vs.spec.GetHttp() {
+		for _, r := range vs.http {
+			h := r.spec
 			for _, d := range h.GetRoute() {
 				add(vs, d.GetDestination())
 			}

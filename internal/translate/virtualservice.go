@@ -16,6 +16,8 @@ import (
 type virtualService struct {
 	*resource.Resource
 	spec *networking.VirtualService
+	// http are the routes, those of delegates in their places.
+	http []httpRoute
 	// hosts are full names; gateways are "namespace/name".
 	hosts, gateways []string
 	// served are those of hosts that some server serves, in whole or in part.
@@ -44,6 +46,7 @@ func (t *translator) collectVirtualServices() []*virtualService {
 		for _, g := range spec.GetGateways() {
 			vs.gateways = append(vs.gateways, gatewayName(g, r.Namespace))
 		}
+		vs.http = t.httpRoutes(r, spec)
 		for i := range spec.GetTls() {
 			t.report(diag.Warning, CodeUnsupported, r, fmt.Sprintf("spec.tls[%d]", i), "TLS routes are not supported yet")
 		}
