@@ -56,6 +56,7 @@ func Admin(o Options) http.Handler {
 		{"/config_dump", "the configuration that is running (?resource=, ?mask=, ?include_eds)", c.configDump},
 		{"/crossgate/diagnostics", "the findings about the configuration, as analyze -o json has them (not in Envoy)", c.diagnostics},
 		{"/clusters", "clusters and their endpoints (?format=json)", c.clusters},
+		{"/memory", "what the program has of memory, in bytes", c.memory},
 		{"/origins", "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", c.origins},
 		{"/ready", "200 LIVE when the gateway takes requests", c.ready},
 		{"/server_info", "version, state and uptime", c.serverInfo},
@@ -86,7 +87,7 @@ func site(pages []page) http.Handler {
 			writeText(w, http.StatusMethodNotAllowed, fmt.Sprintf("Method %s not allowed, GET required.\n", r.Method))
 			return
 		}
-		if r.URL.Path == "/" {
+		if r.URL.Path == "/" || r.URL.Path == "/help" {
 			writeText(w, http.StatusOK, index(pages))
 			return
 		}

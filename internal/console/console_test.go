@@ -70,6 +70,7 @@ func TestPages(t *testing.T) {
 		{"no admin on the metrics port", "GET", "/config_dump", Metrics(testOptions(Live)), 404, "invalid path. …"},
 		{"unknown", "GET", "/nope", live, 404, "invalid path. …"},
 		{"index", "GET", "/", live, 200, "the paths are:\n…"},
+		{"help", "GET", "/help", live, 200, "the paths are:\n…"},
 		{"head", "HEAD", "/ready", live, 200, "…"},
 		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
