@@ -81,7 +81,8 @@ func virtualServiceFields() []Field {
 		"spec.http[].mirrorPercentage", "spec.http[].headers", "spec.http[].timeout", "spec.http[].retries",
 		"spec.http[].corsPolicy", "spec.http[].fault", "spec.http[].delegate")
 	out = append(out, rules(kind, Refused, "TCP and TLS routes", "spec.tcp", "spec.tls")...)
-	return append(out, rules(kind, Refused, "retries at hosts of other localities", "spec.http[].retries.retryRemoteLocalities")...)
+	return append(out, rules(kind, Ignored, "retries at hosts of other localities, which the engine does not prefer (a stock Envoy does)",
+		"spec.http[].retries.retryRemoteLocalities")...)
 }
 
 func destinationRuleFields() []Field {
@@ -93,7 +94,8 @@ func destinationRuleFields() []Field {
 		}
 		out = append(out, rules(kind, Built, "", policy+".portLevelSettings[].port")...)
 		out = append(out, rules(kind, Unenforced, "tunnels", policy+".tunnel")...)
-		out = append(out, rules(kind, Ignored, "the PROXY protocol, retry budgets", policy+".proxyProtocol", policy+".retryBudget")...)
+		out = append(out, rules(kind, Refused, "the PROXY protocol, which the engine does not speak (a stock Envoy does)", policy+".proxyProtocol")...)
+		out = append(out, rules(kind, Ignored, "retry budgets, which the engine does not keep (a stock Envoy does)", policy+".retryBudget")...)
 	}
 	return out
 }
@@ -102,12 +104,13 @@ func destinationRuleFields() []Field {
 // share.
 func policyFields(path string) []Field {
 	const kind = resource.KindDestinationRule
-	out := rules(kind, Refused, "TLS to upstreams", path+".tls")
+	out := rules(kind, Refused, "TLS to services, which the engine does not speak (a stock Envoy does)", path+".tls")
 	out = append(out, Field{
-		Kind: kind, Path: path + ".loadBalancer.simple", State: Ignored, Why: "the original destination as load balancing",
+		Kind: kind, Path: path + ".loadBalancer.simple", State: Refused, Why: "the original destination as load balancing, which the engine does not do",
 		Except: []string{"UNSPECIFIED", "LEAST_CONN", "RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"},
 	})
-	out = append(out, rules(kind, Ignored, "load balancing by hash, locality and warm-up", path+".loadBalancer")...)
+	out = append(out, rules(kind, Refused, "load balancing by hash, which the engine does not do (a stock Envoy does)", path+".loadBalancer.consistentHash")...)
+	out = append(out, rules(kind, Ignored, "load balancing by locality and warm-up, which the engine does not do (a stock Envoy does)", path+".loadBalancer")...)
 	out = append(out, rules(kind, Built, "", path+".connectionPool")...)
 	out = append(out, rules(kind, Ignored, "some limits of connections",
 		path+".connectionPool.tcp.tcpKeepalive", path+".connectionPool.tcp.maxConnectionDuration", path+".connectionPool.tcp.idleTimeout",
@@ -122,9 +125,9 @@ func serviceEntryFields() []Field {
 	// Virtual addresses and the location matter to sidecars.
 	out = append(out, rules(kind, Built, "", "spec.addresses", "spec.location")...)
 	out = append(out, Field{
-		Kind: kind, Path: "spec.resolution", State: Ignored, Why: "names that are resolved for each request",
-		Except: []string{"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"}, // NONE is reported by translate
+		Kind: kind, Path: "spec.resolution", State: Ignored, Why: "names that are resolved for each request, which the engine does not do (a stock Envoy does)",
+		Except: []string{"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"},
 	})
-	out = append(out, rules(kind, Ignored, "identities of workloads", "spec.subjectAltNames", "spec.endpoints[].serviceAccount")...)
+	out = append(out, rules(kind, Built, "", "spec.subjectAltNames", "spec.endpoints[].serviceAccount")...)
 	return append(out, rules(kind, Ignored, "localities and networks of endpoints", "spec.endpoints[].network", "spec.endpoints[].locality")...)
 }

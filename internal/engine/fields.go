@@ -50,7 +50,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
 		" response_headers_to_remove typed_per_filter_config host_rewrite_literal",
-	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts",
+	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts | retry_priority",
 	"envoy.config.route.v3.RedirectAction": "https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite" +
 		" response_code strip_query",
 	"envoy.config.route.v3.DirectResponseAction":                     "status body",
@@ -69,7 +69,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": "name | sds_config",
 	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket_matches" +
 		" typed_extension_protocol_options | alt_stat_name metadata common_lb_config dns_lookup_family dns_refresh_rate respect_dns_ttl dns_jitter" +
-		" per_connection_buffer_limit_bytes upstream_connection_options outlier_detection",
+		" per_connection_buffer_limit_bytes upstream_connection_options outlier_detection typed_dns_resolver_config least_request_lb_config round_robin_lb_config",
 	"envoy.config.cluster.v3.Cluster.EdsClusterConfig": "service_name | eds_config",
 }
 

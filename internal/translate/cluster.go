@@ -97,16 +97,10 @@ func (b *clusterBuilder) build() {
 		b.t.out.Endpoints = append(b.t.out.Endpoints, b.loadAssignment(name))
 	}
 	b.t.out.Clusters = append(b.t.out.Clusters, c)
-	b.t.out.Origins[xds.ClusterKey(name)] = b.origin()
+	b.t.out.Origins[xds.ClusterKey(name)] = position(b.svc.Resource, "spec.ports")
 	if b.policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
-		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = position(b.rule.Resource, "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
+		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = position(b.rule.policyFrom, "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
 	}
-}
-
-// origin is where the cluster is described: by the rule, if one says more than
-// the service does.
-func (b *clusterBuilder) origin() diag.Pos {
-	return position(b.svc.Resource, "spec.ports")
 }
 
 func (b *clusterBuilder) metadata() *corev3.Metadata {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/proxy_protocol/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -73,7 +75,9 @@ func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error
 		static.Listeners = append(static.Listeners, sl)
 	}
 	for _, c := range s.Clusters {
-		static.Clusters = append(static.Clusters, s.staticCluster(c))
+		if sc := s.staticCluster(c); s.localClusterSecrets(sc) {
+			static.Clusters = append(static.Clusters, sc)
+		}
 	}
 	for _, sec := range s.Secrets {
 		ss, err := staticSecret(sec, o)
@@ -135,6 +139,37 @@ func hasNames(e *endpointv3.ClusterLoadAssignment) bool {
 		}
 	}
 	return false
+}
+
+// localClusterSecrets makes the secrets of a cluster those of the bootstrap. Where
+// one is missing it returns false: the cluster must not be, for it would be reached
+// without the protection that it asks for, or stop Envoy.
+func (s *Snapshot) localClusterSecrets(c *clusterv3.Cluster) bool {
+	typed := c.GetTransportSocket().GetTypedConfig()
+	ctx := new(tlsv3.UpstreamTlsContext)
+	if !typed.MessageIs(ctx) {
+		return !typed.MessageIs(&proxyprotocolv3.ProxyProtocolUpstreamTransport{})
+	}
+	if typed.UnmarshalTo(ctx) != nil {
+		return false
+	}
+	common := ctx.GetCommonTlsContext()
+	refs := append([]*tlsv3.SdsSecretConfig{}, common.GetTlsCertificateSdsSecretConfigs()...)
+	if v := common.GetCombinedValidationContext().GetValidationContextSdsSecretConfig(); v != nil {
+		refs = append(refs, v)
+	}
+	for _, ref := range refs {
+		if !slices.ContainsFunc(s.Secrets, func(have *tlsv3.Secret) bool { return have.GetName() == ref.GetName() }) {
+			return false
+		}
+		ref.SdsConfig = nil
+	}
+	a, err := Pack(ctx)
+	if err != nil {
+		return false
+	}
+	typed.Value = a.GetValue()
+	return true
 }
 
 // needsServer reports whether a TLS context gets its certificates from another

@@ -73,6 +73,9 @@ func localSecrets(fc *listenerv3.FilterChain) error {
 	for _, c := range ctx.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs() {
 		c.SdsConfig = nil
 	}
+	if v := ctx.GetCommonTlsContext().GetCombinedValidationContext().GetValidationContextSdsSecretConfig(); v != nil {
+		v.SdsConfig = nil
+	}
 	a, err := Pack(ctx)
 	if err != nil {
 		return err
