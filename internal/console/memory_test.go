@@ -8,7 +8,7 @@ import (
 )
 
 // TestMemory reads the answer as Envoy's own message; a field that it does not
-// know, or that is missing, fails.
+// know fails.
 func TestMemory(t *testing.T) {
 	w := get(Admin(testOptions(Live)), "GET", "/memory")
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
