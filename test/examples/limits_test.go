@@ -173,11 +173,16 @@ func TestRequestLimits(t *testing.T) {
 			s.onBoth(t, destinationRule(t, c.settings, h.addr), func(t *testing.T) {
 				const n = 6
 				results := make(chan answer, n)
-				for range n {
-					go func() {
-						res, body, err := s.get("/hold")
-						results <- answer{res, body, err}
-					}()
+				ask := func() {
+					res, body, err := s.get("/hold")
+					results <- answer{res, body, err}
+				}
+				// A request whose connection is being made waits, too: the first one
+				// must have it before the others come.
+				go ask()
+				waitFor(t, "a request at the service", func() bool { return h.held.Load() == 1 })
+				for range n - 1 {
+					go ask()
 				}
 				for range n - 1 - c.waiting {
 					r := next(t, results)
@@ -187,7 +192,11 @@ func TestRequestLimits(t *testing.T) {
 					}
 				}
 				for range 1 + c.waiting {
-					h.release <- struct{}{}
+					select {
+					case h.release <- struct{}{}:
+					case <-time.After(10 * time.Second):
+						t.Fatal("no request is held")
+					}
 					if r := next(t, results); r.res.StatusCode != http.StatusOK {
 						t.Errorf("a request within the limits: %s", r.res.Status)
 					}
