@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -119,6 +120,17 @@ func play(t *testing.T, virtualService string) *stage {
 	s.write(t, virtualService)
 	s.upstream = "api-service.production=" + address(t, backend.URL)
 	s.gate = gate.Serve(t, s.file, "--dev-certs", "--access-log", "--upstream", s.upstream)
+	// The port for HTTPS may come a moment after the one for HTTP.
+	https := func() bool {
+		c, err := net.DialTimeout("tcp", s.gate.Addr(443), time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	}
+	if err := s.gate.WaitFor(20*time.Second, https); err != nil {
+		t.Fatal(err)
+	}
 	s.hosts = []string{
 		"MAP api.example.com:443 " + s.gate.Addr(443),
 		"MAP *.example.com:443 " + address(t, pages.URL),
