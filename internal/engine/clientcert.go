@@ -2,11 +2,13 @@ package engine
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,6 +23,7 @@ var hClientCert = []byte("x-forwarded-client-cert")
 // (set_current_client_cert_details); nil: nothing, the header is only removed.
 type certDetails struct {
 	subject, cert, chain, dns, uri bool
+	by                             []string // the URIs in the listener's own certificate
 }
 
 func compileCertDetails(h *hcmv3.HttpConnectionManager) *certDetails {
@@ -39,14 +42,45 @@ func (s *stream) forwardClientCert(h *header.List) {
 	if d == nil || state == nil || len(state.PeerCertificates) == 0 {
 		return
 	}
-	h.Add(hClientCert, []byte(d.text(state.PeerCertificates)))
+	text := d.text(state.PeerCertificates)
+	if hasControl(text) {
+		// A name with a line break would write a header of its own.
+		s.badHeader = hClientCert
+		return
+	}
+	h.Add(hClientCert, []byte(text))
+}
+
+// refuseHeader answers a request that cannot be sent because the value of a
+// header is none.
+func (s *stream) refuseHeader() {
+	s.flags |= flagDownstreamProtocolError
+	reason := "invalid header value for: " + string(s.badHeader)
+	details := "filter_removed_required_request_headers{" + strings.ReplaceAll(reason, " ", "_") + "}"
+	s.localReply(503, details, []byte(reason))
+}
+
+// ownNames are the URIs in the certificate that a listener shows.
+func ownNames(cfg *tls.Config) []string {
+	if cfg == nil || len(cfg.Certificates) == 0 || cfg.Certificates[0].Leaf == nil {
+		return nil
+	}
+	var out []string
+	for _, u := range cfg.Certificates[0].Leaf.URIs {
+		out = append(out, u.String())
+	}
+	return out
 }
 
 // text is the header's value in Envoy's order and spelling.
 func (d *certDetails) text(chain []*x509.Certificate) string {
 	leaf := chain[0]
 	hash := sha256.Sum256(leaf.Raw)
-	parts := []string{"Hash=" + hex.EncodeToString(hash[:])}
+	var parts []string
+	for _, u := range d.by {
+		parts = append(parts, "By="+u)
+	}
+	parts = append(parts, "Hash="+hex.EncodeToString(hash[:]))
 	if d.cert {
 		parts = append(parts, `Cert="`+escapedPEM(chain[:1])+`"`)
 	}
@@ -106,7 +140,20 @@ func subjectText(raw []byte) string {
 		}
 		out = append(out, strings.Join(one, "+"))
 	}
-	return strings.Join(out, ",")
+	return escapedName(strings.Join(out, ","))
+}
+
+// escapedName writes bytes that are no printable ASCII as OpenSSL does.
+func escapedName(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, `\%02X`, c)
+			continue
+		}
+		b.WriteByte(name[i])
+	}
+	return b.String()
 }
 
 var commonName = asn1.ObjectIdentifier{2, 5, 4, 3}

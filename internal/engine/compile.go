@@ -212,6 +212,9 @@ func (c *compiler) compileChain(chain *listenerv3.FilterChain, direction corev3.
 	if err != nil {
 		return nil, prefixed("http_connection_manager", err)
 	}
+	if d := fc.manager.certDetails; d != nil {
+		d.by = ownNames(fc.tls)
+	}
 	fc.manager.egressTracing = hcm.GetTracing() != nil && direction == corev3.TrafficDirection_OUTBOUND
 	return fc, nil
 }

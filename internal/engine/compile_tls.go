@@ -57,7 +57,8 @@ func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
 
 // clientCertificates makes the handshake ask for the client's certificate and
 // check it as the context says. One that is given is checked even if none is
-// required.
+// required; and where names or hashes are listed, one is required in any case, as
+// with Envoy: who shows none is not on the list.
 func (c *compiler) clientCertificates(cfg *tls.Config, ctx *tlsv3.DownstreamTlsContext) error {
 	vc, err := c.validationContext(ctx.GetCommonTlsContext())
 	if err != nil {
@@ -74,7 +75,7 @@ func (c *compiler) clientCertificates(cfg *tls.Config, ctx *tlsv3.DownstreamTlsC
 	case v == nil:
 		// Envoy takes this for a wish and asks nobody for a certificate.
 		return errors.New("require_client_certificate without a validation context")
-	case required:
+	case required || v.listed():
 		cfg.ClientAuth = tls.RequireAnyClientCert
 	default:
 		cfg.ClientAuth = tls.RequestClientCert

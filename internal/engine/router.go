@@ -22,6 +22,10 @@ func (s *stream) proxy() {
 		s.localReply(s.route.notFound, "cluster_not_found", nil)
 		return
 	}
+	if s.badHeader != nil {
+		s.refuseHeader()
+		return
+	}
 	if !t.cluster.BeginRequest() {
 		s.fail(failOverflow)
 		return

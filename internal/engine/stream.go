@@ -39,6 +39,7 @@ type streamState struct {
 	authority []byte // as the service will see it
 	path      []byte // with the query, as the service will see it
 	requestID []byte
+	badHeader []byte // the name of one whose value cannot be sent to a service
 
 	// The answer. replied is a local reply, whose body is here; otherwise the
 	// body is still with the upstream.

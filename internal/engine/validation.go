@@ -125,6 +125,9 @@ func compileValidation(v *tlsv3.CertificateValidationContext) (*validation, erro
 	return out, nil
 }
 
+// listed reports whether only certain certificates of the authority are accepted.
+func (v *validation) listed() bool { return len(v.names)+len(v.hashes)+len(v.spkis) > 0 }
+
 // check verifies what the chain of issuers does not say: names and hashes.
 func (v *validation) check(leaf *x509.Certificate) error {
 	if len(v.names) > 0 && !slices.ContainsFunc(v.names, func(n nameMatch) bool { return n.matches(leaf) }) {

@@ -4,10 +4,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -100,15 +103,26 @@ func TestClientCertificates(t *testing.T) {
 		},
 		DNSNames: []string{"c1.test", "c2.test"}, URIs: []*url.URL{spiffe, second}, EmailAddresses: []string{"e@f.g"},
 	})
+	add("line break in a DNS name", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test", "x\r\nx-admin: 1"}})
+	add("line break in the subject", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "x\r\nx-admin: 1"}, DNSNames: []string{"c1.test"}})
+	add("no ASCII", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "Müller", Organization: []string{"\x7f"}}, DNSNames: []string{"c1.test"}})
 	add("client usage", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	add("server usage", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	add("another authority", other, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}})
 
+	own := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}, URIs: []*url.URL{spiffe, second}})
+	hash := sha256.Sum256(clients["plain"].Certificate[0])
+	spki := sha256.Sum256(clients["plain"].Leaf.RawSubjectPublicKeyInfo)
 	trusted := "trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}"
 	for name, socket := range map[string]string{
-		"required": certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+"},"),
-		"optional": certificateSocket(t, server, "", "validation_context: {"+trusted+"},"),
-		"by name":  certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+", match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: c1.test}}]},"),
+		"required":         certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+"},"),
+		"optional":         certificateSocket(t, server, "", "validation_context: {"+trusted+"},"),
+		"optional by name": certificateSocket(t, server, "", "validation_context: {"+trusted+", match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: c1.test}}]},"),
+		"optional by hash": certificateSocket(t, server, "", "validation_context: {"+trusted+", verify_certificate_hash: ["+hex.EncodeToString(hash[:])+"]},"),
+		"optional by key":  certificateSocket(t, server, "", "validation_context: {"+trusted+", verify_certificate_spki: ["+base64.StdEncoding.EncodeToString(spki[:])+"]},"),
+		"hash alone":       certificateSocket(t, server, "", "validation_context: {verify_certificate_hash: ["+hex.EncodeToString(hash[:])+"]},"),
+		"an own name":      certificateSocket(t, own, "require_client_certificate: true,", "validation_context: {"+trusted+"},"),
+		"by name":          certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+", match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: c1.test}}]},"),
 	} {
 		t.Run(name, func(t *testing.T) { compareClients(t, socket, clients) })
 	}
