@@ -70,6 +70,11 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket_matches" +
 		" typed_extension_protocol_options | alt_stat_name metadata common_lb_config dns_lookup_family dns_refresh_rate respect_dns_ttl dns_jitter" +
 		" per_connection_buffer_limit_bytes upstream_connection_options outlier_detection typed_dns_resolver_config least_request_lb_config round_robin_lb_config",
+	"envoy.config.cluster.v3.OutlierDetection": "consecutive_5xx enforcing_consecutive_5xx consecutive_gateway_failure enforcing_consecutive_gateway_failure" +
+		" split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure interval base_ejection_time" +
+		" max_ejection_time max_ejection_percent enforcing_success_rate enforcing_failure_percentage enforcing_failure_percentage_local_origin" +
+		" enforcing_local_origin_success_rate always_eject_one_host monitors | success_rate_minimum_hosts success_rate_request_volume" +
+		" success_rate_stdev_factor failure_percentage_threshold failure_percentage_minimum_hosts failure_percentage_request_volume",
 	"envoy.config.cluster.v3.Cluster.EdsClusterConfig": "service_name | eds_config",
 }
 

@@ -166,13 +166,27 @@ func (s *stream) tell(h *upstream.Host, f failure) {
 	c := s.target.cluster
 	switch f {
 	case noFailure:
-		c.Report(h, upstream.Outcome(s.resp.Status))
+		c.Report(h, upstream.Outcome(s.outcome()))
 	case failConnect, failClosed, failProtocol, failReset, failRefused:
 		c.Report(h, upstream.LocalFailure)
 	case failTimeout, failPerTry:
 		c.Report(h, upstream.LocalTimeout)
 	}
 }
+
+// outcome is the status of the answer; that of gRPC, where the head tells it.
+func (s *stream) outcome() int {
+	if v, ok := s.resp.Headers.Get("grpc-status"); ok && isGRPC(&s.req.Headers) {
+		if n, err := strconv.Atoi(string(v)); err == nil && n >= 0 && n < len(grpcHTTP) {
+			return grpcHTTP[n]
+		}
+	}
+	return s.resp.Status
+}
+
+// grpcHTTP are the statuses of HTTP that stand for those of gRPC, by number
+// (google.rpc.Code).
+var grpcHTTP = [...]int{200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401}
 
 // attemptHTTP1 is attempt for a service that speaks HTTP/1.1.
 func (s *stream) attemptHTTP1(h *upstream.Host) failure {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,9 +37,11 @@ type outliers struct {
 
 	version atomic.Uint32 // changes with every ejection and return
 
+	dueAt atomic.Int64 // sweepAt in Unix nanoseconds, for looking without the lock
+
 	mu      sync.Mutex
 	sweepAt time.Time
-	hosts   []*Host
+	hosts   []*Host // each once
 	ejected int
 }
 
@@ -90,8 +93,14 @@ func newOutliers(o *clusterv3.OutlierDetection) (*outliers, error) {
 		base:           length(o.GetBaseEjectionTime(), defaultBaseEjection),
 		maxPercent:     int(min(number(o.GetMaxEjectionPercent(), defaultMaxPercent), 100)),
 	}
-	out.longest = max(length(o.GetMaxEjectionTime(), defaultMaxEjection), out.base)
-	out.sweepAt = time.Now().Add(out.interval)
+	out.longest = length(o.GetMaxEjectionTime(), max(defaultMaxEjection, out.base))
+	switch {
+	case out.interval <= 0 || out.base <= 0:
+		return nil, errors.New("outlier_detection: interval and base_ejection_time must be positive")
+	case out.longest < out.base:
+		return nil, errors.New("outlier_detection: max_ejection_time must not be below base_ejection_time")
+	}
+	out.plan(time.Now().Add(out.interval))
 	return out, nil
 }
 
@@ -149,14 +158,14 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// As measured on Envoy 1.40: the ejection itself counts for the percentage,
-	// and the last host that is left stays.
-	after := o.ejected + 1
-	if h.health.ejected.Load() || after*100 > o.maxPercent*len(o.hosts) || after >= len(o.hosts) {
+	// As measured on Envoy 1.40: the ejection itself counts for the percentage.
+	if h.health.ejected.Load() || (o.ejected+1)*100 > o.maxPercent*len(o.hosts) {
 		return
 	}
 	o.ejected++
-	h.health.backOff++
+	if o.base*time.Duration(h.health.backOff) < o.longest {
+		h.health.backOff++ // more would not make the ejection longer, only its memory
+	}
 	h.health.since = time.Now()
 	h.health.ejected.Store(true)
 	o.version.Add(1)
@@ -166,14 +175,20 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger) {
 func (o *outliers) sweep() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for now := time.Now(); !now.Before(o.sweepAt); o.sweepAt = o.sweepAt.Add(o.interval) {
-		if late := now.Sub(o.sweepAt); late > time.Duration(maxSweeps)*o.interval {
-			o.sweepAt = o.sweepAt.Add((late / o.interval) * o.interval)
+	for now := time.Now(); !now.Before(o.sweepAt); o.plan(o.sweepAt.Add(o.interval)) {
+		if late := now.Sub(o.sweepAt); late > maxSweeps*o.interval {
+			o.plan(o.sweepAt.Add((late / o.interval) * o.interval))
 		}
 		for _, h := range o.hosts {
 			o.check(h)
 		}
 	}
+}
+
+// plan sets the time of the next sweep; o.mu is held, or o is new.
+func (o *outliers) plan(at time.Time) {
+	o.sweepAt = at
+	o.dueAt.Store(at.UnixNano())
 }
 
 // maxSweeps bounds the sweeps that are made up for after a quiet time.
@@ -200,8 +215,12 @@ func (o *outliers) check(h *Host) {
 func (o *outliers) adopt(hosts []*Host) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.hosts, o.ejected = hosts, 0
+	o.hosts, o.ejected = nil, 0
 	for _, h := range hosts {
+		if slices.Contains(o.hosts, h) {
+			continue // an address that is listed twice
+		}
+		o.hosts = append(o.hosts, h)
 		if h.health.ejected.Load() {
 			o.ejected++
 		}
@@ -223,7 +242,7 @@ func (c *Cluster) choice() *choice {
 	if o == nil {
 		return c.all
 	}
-	if due := o.due(); due {
+	if o.due() {
 		o.sweep()
 	}
 	now := c.current.Load()
@@ -247,11 +266,7 @@ func (c *Cluster) choice() *choice {
 	return next
 }
 
-func (o *outliers) due() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !time.Now().Before(o.sweepAt)
-}
+func (o *outliers) due() bool { return time.Now().UnixNano() >= o.dueAt.Load() }
 
 // Report counts the outcome of a request to a host of the cluster.
 func (c *Cluster) Report(h *Host, what Outcome) {

@@ -32,7 +32,9 @@ func guide(hosts int) *clusterv3.Cluster {
 func picked(c *Cluster, n int) map[*Host]int {
 	out := map[*Host]int{}
 	for range n {
-		out[c.Pick(nil, 0)]++
+		if h := c.Pick(nil, 0); h != nil {
+			out[h]++
+		}
 	}
 	return out
 }
@@ -79,8 +81,8 @@ func TestEjectionAndReturn(t *testing.T) {
 	})
 }
 
-// TestEjectionsAreLimited: the percentage is never exceeded, and the last host
-// stays, as TestOutlierDetection of test/square shows of Envoy.
+// TestEjectionsAreLimited: the percentage is never exceeded, and 100 percent is all
+// of them, as TestOutlierDetection of test/square shows of Envoy.
 func TestEjectionsAreLimited(t *testing.T) {
 	for _, tt := range []struct {
 		hosts   int
@@ -91,8 +93,9 @@ func TestEjectionsAreLimited(t *testing.T) {
 		{9, nil, 9},
 		{2, wrapperspb.UInt32(49), 2},
 		{2, wrapperspb.UInt32(50), 1},
-		{2, wrapperspb.UInt32(100), 1},
-		{1, wrapperspb.UInt32(100), 1},
+		{2, wrapperspb.UInt32(100), 0},
+		{1, wrapperspb.UInt32(100), 0},
+		{1, nil, 1},
 		{4, wrapperspb.UInt32(0), 4},
 	} {
 		cfg := guide(tt.hosts)
@@ -153,10 +156,47 @@ func TestSplitLocalFailures(t *testing.T) {
 	}
 }
 
+// TestAnAddressTwice: a host that is listed twice is one for the percentage, and
+// nobody counts as ejected once it is back.
+func TestAnAddressTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := guide(2)
+		cfg.LoadAssignment = load(endpoint{port: 1}, endpoint{port: 1}, endpoint{port: 2})
+		first := set(t, nil, cfg, nil)
+		c := first.Cluster("c")
+		fail(c, c.Hosts()[0], 5, 500)
+		c = set(t, first, cfg, nil).Cluster("c")
+		time.Sleep(31 * time.Second)
+		c.Pick(nil, 0)
+		if c.outliers.ejected != 0 || len(c.outliers.hosts) != 2 {
+			t.Errorf("%d of %d hosts count as ejected", c.outliers.ejected, len(c.outliers.hosts))
+		}
+	})
+}
+
+// TestBackOffEnds: a host that was down for long is forgiven as soon as one whose
+// ejections have just become as long as they get.
+func TestBackOffEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := set(t, nil, guide(2), nil).Cluster("c")
+		h := c.Hosts()[0]
+		for range 60 {
+			fail(c, h, 5, 500)
+			time.Sleep(6 * time.Minute)
+			c.Pick(nil, 0)
+		}
+		if n := h.health.backOff; n > 10 {
+			t.Errorf("the back-off is %d, but 10 make the longest ejection", n)
+		}
+	})
+}
+
 func TestUnsupportedOutlierDetection(t *testing.T) {
 	for name, change := range map[string]func(*clusterv3.OutlierDetection){
 		"success rate":       func(o *clusterv3.OutlierDetection) { o.EnforcingSuccessRate = nil },
 		"failure percentage": func(o *clusterv3.OutlierDetection) { o.EnforcingFailurePercentage = wrapperspb.UInt32(1) },
+		"longest too short":  func(o *clusterv3.OutlierDetection) { o.MaxEjectionTime = durationpb.New(time.Second) },
+		"no interval":        func(o *clusterv3.OutlierDetection) { o.Interval = durationpb.New(0) },
 		"always one":         func(o *clusterv3.OutlierDetection) { o.AlwaysEjectOneHost = wrapperspb.Bool(true) },
 	} {
 		c := guide(1)
