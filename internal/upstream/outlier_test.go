@@ -181,9 +181,9 @@ func TestBackOffEnds(t *testing.T) {
 		c := set(t, nil, guide(2), nil).Cluster("c")
 		h := c.Hosts()[0]
 		for range 60 {
-			fail(c, h, 5, 500)
-			time.Sleep(6 * time.Minute)
-			c.Pick(nil, 0)
+			for fail(c, h, 5, 500); h.Ejected(); c.Pick(nil, 0) {
+				time.Sleep(time.Second)
+			}
 		}
 		if n := h.health.backOff; n > 10 {
 			t.Errorf("the back-off is %d, but 10 make the longest ejection", n)
