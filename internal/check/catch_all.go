@@ -48,7 +48,7 @@ func catchAll() *Check {
 					}
 				}
 				if before != nil {
-					p.ReportBeside(r, path, diag.Related{Pos: place(before, firstPath[before]), Message: "the route that takes them"}, diag.Warning,
+					p.ReportBeside(r, path, diag.Related{Pos: before.Position(firstPath[before]), Message: "the route that takes them"}, diag.Warning,
 						"gets no request: VirtualService %s/%s has a route for every path of %s on Gateway %s/%s too",
 						before.Namespace, before.Name, shared.host, shared.gateway.Namespace, shared.gateway.Name)
 				}

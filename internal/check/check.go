@@ -42,7 +42,7 @@ type Pass struct {
 // object as a whole.
 func (p *Pass) Report(r *resource.Resource, path string, s diag.Severity, format string, args ...any) {
 	*p.diags = append(*p.diags, diag.Diagnostic{
-		Pos:      place(r, path),
+		Pos:      r.Position(path),
 		Severity: s,
 		Code:     p.check.Code,
 		Object:   r.Key.String(),
@@ -56,13 +56,6 @@ func (p *Pass) ReportBeside(r *resource.Resource, path string, beside diag.Relat
 	p.Report(r, path, s, format, args...)
 	d := &(*p.diags)[len(*p.diags)-1]
 	d.Related = append(d.Related, beside)
-}
-
-func place(r *resource.Resource, path string) diag.Pos {
-	if path == "" || r.At == nil {
-		return r.Pos
-	}
-	return r.At(path)
 }
 
 // Run applies the whole suite and returns the findings, sorted.

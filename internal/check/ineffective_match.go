@@ -40,7 +40,7 @@ func (p *Pass) duplicateMatches(r *resource.Resource, rules []rule, dup map[matc
 		for j := range rule.matches {
 			if f, ok := dup[matchIndex{i, j}]; ok {
 				first := fmt.Sprintf("%s.match[%d]", rules[f.rule].path, f.match)
-				p.ReportBeside(r, fmt.Sprintf("%s.match[%d]", rule.path, j), diag.Related{Pos: place(r, first), Message: "what is before it"}, diag.Info, "not used: %s is the same", first)
+				p.ReportBeside(r, fmt.Sprintf("%s.match[%d]", rule.path, j), diag.Related{Pos: r.Position(first), Message: "what is before it"}, diag.Info, "not used: %s is the same", first)
 			}
 		}
 	}
@@ -67,7 +67,7 @@ func (p *Pass) coveredMatches(r *resource.Resource, routes []*networking.HTTPRou
 			}
 			b := newPrefixMatch(fmt.Sprintf("spec.http[%d].match[%d]", i, j), m)
 			if a := covering(byPrefix, b); a != nil {
-				p.ReportBeside(r, b.path, diag.Related{Pos: place(r, a.path), Message: "what is before it"}, diag.Info, "not used: the prefix %s of %s covers %s", a.prefix, a.path, b.prefix)
+				p.ReportBeside(r, b.path, diag.Related{Pos: r.Position(a.path), Message: "what is before it"}, diag.Info, "not used: the prefix %s of %s covers %s", a.prefix, a.path, b.prefix)
 			}
 			byPrefix[b.prefix] = append(byPrefix[b.prefix], b)
 		}

@@ -30,7 +30,7 @@ func (p *Pass) unreachable(r *resource.Resource, rules []rule) {
 	dup := duplicates(rules)
 	for i, rule := range rules {
 		if all >= 0 {
-			p.ReportBeside(r, rule.path, diag.Related{Pos: place(r, rules[all].path), Message: "what is before it"}, diag.Warning, "not used: %s has no match and takes every request before it", rules[all].path)
+			p.ReportBeside(r, rule.path, diag.Related{Pos: r.Position(rules[all].path), Message: "what is before it"}, diag.Warning, "not used: %s has no match and takes every request before it", rules[all].path)
 			continue
 		}
 		if len(rule.matches) == 0 {
@@ -45,7 +45,7 @@ func (p *Pass) unreachable(r *resource.Resource, rules []rule) {
 		}
 		if n == len(rule.matches) {
 			before := rules[dup[matchIndex{i, 0}].rule].path
-			p.ReportBeside(r, rule.path, diag.Related{Pos: place(r, before), Message: "what is before it"}, diag.Warning, "not used: rules before it have all of its matches")
+			p.ReportBeside(r, rule.path, diag.Related{Pos: r.Position(before), Message: "what is before it"}, diag.Warning, "not used: rules before it have all of its matches")
 		}
 	}
 }

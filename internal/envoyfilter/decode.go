@@ -57,7 +57,7 @@ type valuePlaces struct {
 }
 
 // At implements xds.Places.
-func (v *valuePlaces) At(path string) diag.Pos { return position(v.patch.filter, v.path(path)) }
+func (v *valuePlaces) At(path string) diag.Pos { return v.patch.filter.Position(v.path(path)) }
 
 // Key implements xds.Places; objects know the places of values only.
 func (v *valuePlaces) Key(path string) diag.Pos { return v.At(path) }

@@ -130,16 +130,8 @@ func (a *applier) unselected(r *resource.Resource, spec *networking.EnvoyFilter)
 // report adds a diagnostic about a field of an EnvoyFilter.
 func (a *applier) report(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {
 	a.diags = append(a.diags, diag.Diagnostic{
-		Pos: position(r, path), Severity: s, Code: code, Object: r.Key.String(), Path: path, Message: fmt.Sprintf(format, args...),
+		Pos: r.Position(path), Severity: s, Code: code, Object: r.Key.String(), Path: path, Message: fmt.Sprintf(format, args...),
 	})
-}
-
-// position is where a field of an object is written.
-func position(r *resource.Resource, path string) diag.Pos {
-	if r.At == nil {
-		return r.Pos
-	}
-	return r.At(path)
 }
 
 // reportUnused tells of patches that changed nothing.

@@ -55,7 +55,7 @@ func (p *patch) path(field string) string {
 	return fmt.Sprintf("spec.configPatches[%d].%s", p.index, field)
 }
 
-func (p *patch) pos() diag.Pos { return position(p.filter, p.path("patch.value")) }
+func (p *patch) pos() diag.Pos { return p.filter.Position(p.path("patch.value")) }
 
 // merges reports whether the value is merged into what is there.
 func (p *patch) merges() bool {

@@ -50,3 +50,12 @@ type Resource struct {
 	// returns a zero position for an object that came from a file.
 	At func(path string) diag.Pos
 }
+
+// Position is where a field is written; Pos for an object that does not know, as
+// one that was made up.
+func (r *Resource) Position(path string) diag.Pos {
+	if r.At == nil {
+		return r.Pos
+	}
+	return r.At(path)
+}

@@ -97,9 +97,9 @@ func (b *clusterBuilder) build() {
 		b.t.out.Endpoints = append(b.t.out.Endpoints, b.loadAssignment(name))
 	}
 	b.t.out.Clusters = append(b.t.out.Clusters, c)
-	b.t.out.Origins[xds.ClusterKey(name)] = position(b.svc.Resource, "spec.ports")
+	b.t.out.Origins[xds.ClusterKey(name)] = b.svc.Resource.Position("spec.ports")
 	if b.policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
-		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = position(b.rule.policyFrom, "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
+		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = b.rule.policyFrom.Position("spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
 	}
 }
 

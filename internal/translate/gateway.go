@@ -177,13 +177,13 @@ func (m *merger) port(s *server) *listenerPort {
 func (m *merger) conflict(s, first *server, field, format string, args ...any) {
 	path := s.path(field)
 	m.t.diags = append(m.t.diags, diag.Diagnostic{
-		Pos:      position(s.gateway, path),
+		Pos:      s.gateway.Position(path),
 		Severity: diag.Error,
 		Code:     CodeConflict,
 		Object:   s.gateway.Key.String(),
 		Path:     path,
 		Message:  fmt.Sprintf(format, args...),
-		Related:  []diag.Related{{Pos: position(first.gateway, first.path(field)), Message: "the server that is served"}},
+		Related:  []diag.Related{{Pos: first.gateway.Position(first.path(field)), Message: "the server that is served"}},
 	})
 }
 

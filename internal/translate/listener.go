@@ -40,7 +40,7 @@ func (t *translator) listener(p *listenerPort) {
 		return
 	}
 	t.out.Listeners = append(t.out.Listeners, l)
-	t.out.Origins[xds.ListenerKey(l.GetName())] = position(first.gateway, first.path("port"))
+	t.out.Origins[xds.ListenerKey(l.GetName())] = first.gateway.Position(first.path("port"))
 }
 
 // tlsChains adds a filter chain with its own routes for each HTTPS server.

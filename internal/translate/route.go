@@ -78,7 +78,7 @@ func (b *routeBuilder) build(m *networking.HTTPMatchRequest, matchPath string) *
 		return nil
 	}
 	out.Decorator = &routev3.Decorator{Operation: operation(out, b.vs.Name, b.server.port())}
-	b.t.origin[out] = position(b.from, matchPath)
+	b.t.origin[out] = b.from.Position(matchPath)
 	return out
 }
 
@@ -132,7 +132,7 @@ func (b *routeBuilder) filters(out *routev3.Route) bool {
 		}
 	}
 	if p := b.in.GetCorsPolicy(); p != nil {
-		b.t.policyOrigin[out] = position(b.from, b.path+".corsPolicy")
+		b.t.policyOrigin[out] = b.from.Position(b.path + ".corsPolicy")
 		return add(filterCORS, b.t.pack(b.from, b.path+".corsPolicy", corsPolicy(p)))
 	}
 	return true

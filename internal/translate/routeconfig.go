@@ -49,7 +49,7 @@ func (t *translator) routeConfig(name string, servers []*server) {
 	slices.SortStableFunc(rc.VirtualHosts, func(a, b *routev3.VirtualHost) int {
 		return strings.Compare(a.GetName(), b.GetName())
 	})
-	t.out.Origins[xds.RouteConfigKey(name)] = position(servers[0].gateway, servers[0].path("port"))
+	t.out.Origins[xds.RouteConfigKey(name)] = servers[0].gateway.Position(servers[0].path("port"))
 	t.out.Routes = append(t.out.Routes, rc)
 }
 

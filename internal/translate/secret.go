@@ -91,7 +91,7 @@ func (t *translator) secret(u secretUser, credential, suffix string, read func(*
 	s, err := read(r, name)
 	if err != nil {
 		t.tell(diag.Diagnostic{
-			Pos: position(u.Resource, u.path), Severity: diag.Error, Code: CodeCredential,
+			Pos: u.Resource.Position(u.path), Severity: diag.Error, Code: CodeCredential,
 			Object: u.Key.String(), Path: u.path,
 			Message: fmt.Sprintf("%s: %v; %s", r.Key, err, u.failure),
 			Related: []diag.Related{{Pos: r.Pos, Message: r.Key.String()}},

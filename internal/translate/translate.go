@@ -110,7 +110,7 @@ const istioVersion = "1.31.0"
 // report adds a diagnostic about a field of an object.
 func (t *translator) report(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {
 	t.diags = append(t.diags, diag.Diagnostic{
-		Pos:      position(r, path),
+		Pos:      r.Position(path),
 		Severity: s,
 		Code:     code,
 		Object:   r.Key.String(),
@@ -122,7 +122,7 @@ func (t *translator) report(s diag.Severity, code string, r *resource.Resource, 
 // reportOnce is report for what several routes or clusters would repeat.
 func (t *translator) reportOnce(s diag.Severity, code string, r *resource.Resource, path, format string, args ...any) {
 	t.tell(diag.Diagnostic{
-		Pos: position(r, path), Severity: s, Code: code, Object: r.Key.String(), Path: path, Message: fmt.Sprintf(format, args...),
+		Pos: r.Position(path), Severity: s, Code: code, Object: r.Key.String(), Path: path, Message: fmt.Sprintf(format, args...),
 	})
 }
 
@@ -147,11 +147,3 @@ func (t *translator) pack(r *resource.Resource, path string, m proto.Message) *a
 
 // at is the path of an element of a list.
 func at(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
-
-// position is where a field of an object is written.
-func position(r *resource.Resource, path string) diag.Pos {
-	if r.At == nil {
-		return r.Pos
-	}
-	return r.At(path)
-}

@@ -75,7 +75,7 @@ func (b *hostBuilder) routesFor(vs *virtualService, s *server) []*routev3.Route 
 func (b *hostBuilder) add(host string, s *server, vs *virtualService, routes []*routev3.Route) {
 	vh, ok := b.byHost[host]
 	if !ok {
-		vh = newVirtualHost(host, s.port(), position(vs.Resource, "spec.hosts"))
+		vh = newVirtualHost(host, s.port(), vs.Resource.Position("spec.hosts"))
 		b.byHost[host] = vh
 	}
 	vh.proto.Routes = append(vh.proto.Routes, routes...)
@@ -91,7 +91,7 @@ func (b *hostBuilder) redirectToHTTPS(s *server) {
 	for _, h := range s.hosts {
 		h = strings.ToLower(h)
 		if b.byHost[h] == nil {
-			b.byHost[h] = newVirtualHost(h, s.port(), position(s.gateway, s.path("tls.httpsRedirect")))
+			b.byHost[h] = newVirtualHost(h, s.port(), s.gateway.Position(s.path("tls.httpsRedirect")))
 		}
 		b.byHost[h].proto.RequireTls = routev3.VirtualHost_ALL
 	}

@@ -87,7 +87,7 @@ func (t *translator) synthesize() []*resource.Resource {
 			}
 			if hosts[name] == nil {
 				names = append(names, name)
-				first[name] = position(vs.Resource, fmt.Sprintf("spec.gateways[%d]", i))
+				first[name] = vs.Resource.Position(fmt.Sprintf("spec.gateways[%d]", i))
 			}
 			hosts[name] = append(hosts[name], vs.hosts...)
 		}
