@@ -88,7 +88,6 @@ func (t *translator) delegated(root httpRoute) []httpRoute {
 		t.report(diag.Error, CodeDropped, root.from, path, "route left out: %s is not exported to namespace %s", key, root.from.Namespace)
 		return nil
 	}
-	t.delegates[key] = true
 	var out []httpRoute
 	for i, in := range spec.GetHttp() {
 		child := t.resolved(r, in, fmt.Sprintf("spec.http[%d]", i))
@@ -100,11 +99,6 @@ func (t *translator) delegated(root httpRoute) []httpRoute {
 		out = append(out, child)
 	}
 	return out
-}
-
-// exportedTo reports whether an object of a namespace is visible in another.
-func exportedTo(list []string, from, to string) bool {
-	return len(list) == 0 || slices.Contains(list, "*") || slices.Contains(list, to) || slices.Contains(list, ".") && from == to
 }
 
 // inherit gives a delegate's route what the root's says and its own does not:

@@ -1,5 +1,7 @@
 package translate
 
+import "slices"
+
 // Node is the proxy that a snapshot is made for.
 type Node struct {
 	Name, Namespace string
@@ -25,16 +27,11 @@ func (n Node) matches(selector map[string]string) bool {
 // sees reports whether a resource of namespace ns with this exportTo list is
 // visible to the node: to all ("*" or empty), to its own namespace ("."), to
 // none ("~") or to named namespaces.
-func (n Node) sees(exportTo []string, ns string) bool {
-	if len(exportTo) == 0 {
-		return true
-	}
-	for _, to := range exportTo {
-		if to == "*" || to == n.Namespace || to == "." && ns == n.Namespace {
-			return true
-		}
-	}
-	return false
+func (n Node) sees(exportTo []string, ns string) bool { return exportedTo(exportTo, ns, n.Namespace) }
+
+// exportedTo reports whether an object of a namespace is visible in another.
+func exportedTo(list []string, from, to string) bool {
+	return len(list) == 0 || slices.Contains(list, "*") || slices.Contains(list, to) || slices.Contains(list, ".") && from == to
 }
 
 func subset(want, have map[string]string) bool {

@@ -57,24 +57,20 @@ func (t *translator) keyPairSecret(u secretUser, credential string) (string, boo
 // authoritySecret adds the authority of a credential to the snapshot: ca.crt of
 // the Secret NAME-cacert or, where there is none, of the Secret itself.
 func (t *translator) authoritySecret(u secretUser, credential string) (string, bool) {
-	return t.secret(u, credential, caSuffix, func(r *resource.Resource, name string) (*tlsv3.Secret, error) {
-		v, err := authorityOf(r)
-		if err != nil {
-			return nil, err
-		}
-		return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: v}}, nil
-	})
+	return t.secret(u, credential, caSuffix, readAuthority)
 }
 
 // namedAuthority is authoritySecret for a Secret that is there for that alone.
 func (t *translator) namedAuthority(u secretUser, credential string) (string, bool) {
-	return t.secret(u, credential, "", func(r *resource.Resource, name string) (*tlsv3.Secret, error) {
-		v, err := authorityOf(r)
-		if err != nil {
-			return nil, err
-		}
-		return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: v}}, nil
-	})
+	return t.secret(u, credential, "", readAuthority)
+}
+
+func readAuthority(r *resource.Resource, name string) (*tlsv3.Secret, error) {
+	v, err := authorityOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: v}}, nil
 }
 
 // secret adds a part of a Secret to the snapshot.

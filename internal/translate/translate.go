@@ -46,7 +46,6 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 		now:          o.Now,
 		origin:       make(map[*routev3.Route]diag.Pos),
 		policyOrigin: make(map[*routev3.Route]diag.Pos),
-		delegates:    make(map[resource.Key]bool),
 		told:         make(map[string]bool),
 		out:          &xds.Snapshot{Origins: make(map[string]diag.Pos)},
 	}
@@ -78,8 +77,6 @@ type translator struct {
 	services        *registry
 	rules           *ruleIndex
 	virtualServices []*virtualService
-	// delegates are the VirtualServices that others delegate to.
-	delegates map[resource.Key]bool
 
 	// origin remembers where a route was written until its place is known.
 	origin map[*routev3.Route]diag.Pos
