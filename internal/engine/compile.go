@@ -119,6 +119,9 @@ func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
 	c.prog.clusters = set
 	c.prog.http2At = map[string]diag.Pos{}
 	for _, cl := range usable {
+		if built := set.Cluster(cl.GetName()); built == nil || !built.HTTP2 {
+			continue
+		}
 		pos, ok := c.snap.Origins[xds.ClusterHTTP2Key(cl.GetName())]
 		if !ok {
 			pos = c.snap.Origins[xds.ClusterKey(cl.GetName())]

@@ -296,7 +296,9 @@ func (c *conn) linger() {
 // once; a client that goes away meanwhile is noticed with the answer.
 func (c *conn) hold(up *upstream.Conn, st *http2.Stream) bool {
 	c.upstream.Store(up)
-	c.upstreamStream.Store(st)
+	if c.upstreamStream.Load() != st { // seldom: a load costs less than a store
+		c.upstreamStream.Store(st)
+	}
 	return false
 }
 

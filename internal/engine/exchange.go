@@ -160,13 +160,18 @@ func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.C
 	if c := h.Idle(); c != nil {
 		return c, true, nil
 	}
+	ctx, cancel := x.context()
+	defer cancel()
+	return h.Acquire(ctx, timeout)
+}
+
+// context ends with the engine, and with the route's timeout if that runs.
+func (x *exchange) context() (context.Context, context.CancelFunc) {
 	ctx := x.s.peer.engine.ctx
 	if left, limited := x.timeLeft(); limited {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
-		defer cancel()
+		return context.WithTimeout(ctx, max(left, 0))
 	}
-	return h.Acquire(ctx, timeout)
+	return ctx, func() {}
 }
 
 // send writes the request's head and as much of its body as is here; the pump
@@ -234,10 +239,18 @@ func (x *exchange) afterLimit(to uplink) {
 
 func (x *exchange) writeFailure(err error) failure {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_, _, why := x.deadline(time.Now())
-		return why
+		return x.late()
 	}
 	return failClosed
+}
+
+// late is the failure that a limit which has passed stands for.
+func (x *exchange) late() failure {
+	if x.expired() {
+		return failTimeout
+	}
+	_, _, why := x.deadline(time.Now())
+	return why
 }
 
 // remember keeps a part of the body for another attempt, as long as it is small
@@ -312,15 +325,11 @@ func (x *exchange) readMore() failure {
 	if n > 0 {
 		return noFailure
 	}
-	if x.pump.failed.Load() || x.s.client.hold(x.conn, nil) {
+	if x.pump.failed.Load() || x.s.client.left() {
 		return failClient
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_, _, why := x.deadline(time.Now())
-		if x.expired() {
-			why = failTimeout
-		}
-		return why
+		return x.late()
 	}
 	if err == io.EOF && x.w > x.r {
 		return failProtocol

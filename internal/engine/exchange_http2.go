@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -22,7 +21,6 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 	if s.upgraded {
 		return failProtocol // a tunnel needs extended CONNECT, which is not spoken
 	}
-	s.upstreamTried = h.AddressText()
 	for range maxSessions {
 		session, err := x.session(h, c.ConnectTimeout)
 		if err != nil {
@@ -46,12 +44,8 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 
 // session takes an HTTP/2 connection to the host.
 func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Session, error) {
-	ctx := x.s.peer.engine.ctx
-	if left, limited := x.timeLeft(); limited {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(left, 0))
-		defer cancel()
-	}
+	ctx, cancel := x.context()
+	defer cancel()
 	return h.Session(ctx, timeout)
 }
 
@@ -129,14 +123,10 @@ func (x *exchange) failureHTTP2(err error) failure {
 	var reset *http2.ResetError
 	var fault *http2.ConnectionError
 	switch {
-	case x.pump.failed.Load() || x.s.client.hold(nil, x.h2):
+	case x.pump.failed.Load() || x.s.client.left():
 		return failClient
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if x.expired() {
-			return failTimeout
-		}
-		_, _, why := x.deadline(time.Now())
-		return why
+		return x.late()
 	case errors.As(err, &fault):
 		return failProtocol
 	case errors.Is(err, http2.ErrGoAway):
