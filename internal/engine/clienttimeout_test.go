@@ -34,6 +34,20 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsAreClosed: the idle timeout runs once for a connection that
+// says nothing, whichever protocol it might have spoken.
+func TestSilentConnectionsAreClosed(t *testing.T) {
+	const idle = time.Second
+	b := start(t, bootstrap("common_http_protocol_options: {idle_timeout: 1s}", plainRoute, ""))
+	c, begun := b.dial(), time.Now()
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("%v, want EOF", err)
+	}
+	if took := time.Since(begun); took < idle || took > 2*idle-idle/10 {
+		t.Errorf("closed after %v, want %v", took, idle)
+	}
+}
+
 // TestSplitHeads: a head that comes byte by byte is the head that comes at once.
 func TestSplitHeads(t *testing.T) {
 	b := start(t, bootstrap("", plainRoute, ""))

@@ -83,7 +83,10 @@ func renewed(current, now time.Time, d time.Duration) (time.Time, bool) {
 // serve answers requests until the connection ends.
 func (c *conn) serve() {
 	defer c.close()
-	if c.speaksHTTP2() {
+	switch http2, ok := c.speaksHTTP2(); {
+	case !ok:
+		return
+	case http2:
 		c.serveHTTP2()
 		return
 	}

@@ -24,19 +24,19 @@ const alpnHTTP2 = "h2"
 
 // speaksHTTP2 decides the protocol of a new connection. Without ALPN it waits for
 // the first bytes: a client that knows what it talks to begins with the preface
-// (RFC 9113 section 3.3).
-func (c *conn) speaksHTTP2() bool {
+// (RFC 9113 section 3.3). ok is false if none came in time.
+func (c *conn) speaksHTTP2() (yes, ok bool) {
 	switch c.chain.manager.protocol {
 	case onlyHTTP1:
-		return false
+		return false, true
 	case onlyHTTP2:
-		return true
+		return true, true
 	}
 	if c.tls != nil && c.tls.NegotiatedProtocol != "" {
-		return c.tls.NegotiatedProtocol == alpnHTTP2
+		return c.tls.NegotiatedProtocol == alpnHTTP2, true
 	}
 	if !c.await() {
-		return false
+		return false, false
 	}
 	preface := []byte(http2.Preface)
 	for c.w < len(preface) && bytes.HasPrefix(preface, c.in[:c.w]) {
@@ -45,7 +45,7 @@ func (c *conn) speaksHTTP2() bool {
 			break
 		}
 	}
-	return bytes.HasPrefix(c.in[:c.w], preface)
+	return bytes.HasPrefix(c.in[:c.w], preface), true
 }
 
 // serveHTTP2 serves a connection on which requests run side by side, each on a
