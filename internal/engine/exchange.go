@@ -44,6 +44,9 @@ type exchange struct {
 	// uploaded is when the last of the request was sent, in nanoseconds after
 	// began, plus one; 0 until then.
 	uploaded atomic.Int64
+	// limited is the failure that the limit in force stands for; the pump sets
+	// one too.
+	limited atomic.Uint32
 }
 
 // maxReplay bounds the body that is kept for retries: Envoy's
@@ -101,8 +104,9 @@ func (x *exchange) hold(c *upstream.Conn) {
 	x.gone = x.s.client.hold(c, x.h2)
 }
 
-// deadline is when waiting must end, and the failure that this is.
-func (x *exchange) deadline(now time.Time) (time.Time, time.Duration, failure) {
+// deadline is when waiting must end, and notes the failure that this will be. A try
+// ends with the head of its answer: from then on its own limit does not count.
+func (x *exchange) deadline(now time.Time, try bool) (time.Time, time.Duration) {
 	s := x.s
 	var at time.Time
 	var length time.Duration
@@ -116,15 +120,19 @@ func (x *exchange) deadline(now time.Time) (time.Time, time.Duration, failure) {
 		if d := s.route.timeout; d > 0 {
 			consider(end.Add(d), d, failTimeout)
 		}
-		if p := s.route.retry; p != nil && p.perTry > 0 {
+		if p := s.route.retry; try && p != nil && p.perTry > 0 {
 			consider(now.Add(p.perTry), p.perTry, failPerTry)
 		}
 	}
 	if d := x.idle(); d > 0 {
 		consider(now.Add(d), d, failIdle)
 	}
-	return at, length, why
+	x.limited.Store(uint32(why))
+	return at, length
 }
+
+// limitedByTry reports whether the limit in force is one that ends with the head.
+func (x *exchange) limitedByTry() bool { return failure(x.limited.Load()) == failPerTry }
 
 func (x *exchange) idle() time.Duration {
 	if d := x.s.route.idleTimeout; d >= 0 {
@@ -220,7 +228,7 @@ func (x *exchange) limit(now time.Time) {
 	if x.s.attempts > 1 {
 		now = time.Now()
 	}
-	at, length, _ := x.deadline(now)
+	at, length := x.deadline(now, true)
 	if x.h2 != nil {
 		x.h2.SetReadDeadline(at)
 	} else {
@@ -249,8 +257,7 @@ func (x *exchange) late() failure {
 	if x.expired() {
 		return failTimeout
 	}
-	_, _, why := x.deadline(time.Now())
-	return why
+	return failure(x.limited.Load())
 }
 
 // remember keeps a part of the body for another attempt, as long as it is small

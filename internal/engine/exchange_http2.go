@@ -100,8 +100,8 @@ func (x *exchange) readHeadHTTP2() failure {
 
 // readBodyHTTP2 reads the next part of the answer's body into the window.
 func (x *exchange) readBodyHTTP2() error {
-	if x.idle() > 0 {
-		at, _, _ := x.deadline(time.Now())
+	if x.idle() > 0 || x.limitedByTry() {
+		at, _ := x.deadline(time.Now(), false)
 		x.h2.SetReadDeadline(at)
 		x.afterLimit(h2uplink{x.h2})
 	}

@@ -63,7 +63,7 @@ func (x *exchange) runPump(to uplink) {
 	}
 	now := time.Now()
 	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
-	at, _, _ := x.deadline(now)
+	at, _ := x.deadline(now, true)
 	to.LimitReads(at)
 	x.afterLimit(to)
 }

@@ -161,8 +161,8 @@ func (x *exchange) readBody(want int64) error {
 		x.s.peer.engine.buffers.put(x.buf)
 		x.buf = x.s.peer.engine.buffers.getLarge()
 	}
-	if x.idle() > 0 && x.r == 0 {
-		at, length, _ := x.deadline(time.Now())
+	if x.idle() > 0 && x.r == 0 || x.limitedByTry() {
+		at, length := x.deadline(time.Now(), false)
 		x.conn.SetTimeout(at, deadlineSlack(length))
 		x.afterLimit(h1uplink{x.conn})
 	}
