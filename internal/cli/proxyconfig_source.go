@@ -106,11 +106,10 @@ func newViewed(data []byte, positions map[string]string) (*viewed, error) {
 }
 
 func (v *view) fromInstance(ctx context.Context, name proxyconfig.Name) (*viewed, error) {
-	port := v.sources.adminPort + v.sources.listen.ports.Offset
-	if port < 1 || port > 65535 {
-		return nil, usagef("--proxy-admin-port %d: port %d is not a port", v.sources.adminPort, port)
+	instance, err := instanceAt(v.sources.adminPort, v.sources.listen.ports.Offset)
+	if err != nil {
+		return nil, err
 	}
-	instance := proxyconfig.Instance{Port: port}
 	data, err := instance.ConfigDump(ctx)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package proxyconfig
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"sort"
 	"strconv"
@@ -39,12 +37,9 @@ func (d *Dump) Clusters(f ClusterFilter) ([]*clusterv3.Cluster, error) {
 	for _, c := range dump.GetStaticClusters() {
 		packed = append(packed, c.GetCluster())
 	}
-	all, err := unpack(packed, func() *clusterv3.Cluster { return new(clusterv3.Cluster) })
+	all, err := unpackSome("clusters", packed, func() *clusterv3.Cluster { return new(clusterv3.Cluster) })
 	if err != nil {
-		return nil, fmt.Errorf("clusters: %w", err)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no clusters found")
+		return nil, err
 	}
 	sort.Slice(all, func(i, j int) bool {
 		a, _ := parseClusterKey(all[i].GetName())

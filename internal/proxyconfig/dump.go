@@ -65,8 +65,8 @@ func (d *Dump) require(m proto.Message) error {
 	return err
 }
 
-// unpack reads packed resources, those that are there.
-func unpack[M proto.Message](packed []*anypb.Any, fresh func() M) ([]M, error) {
+// unpack reads packed resources, those that are there; what names them in errors.
+func unpack[M proto.Message](what string, packed []*anypb.Any, fresh func() M) ([]M, error) {
 	out := make([]M, 0, len(packed))
 	for _, a := range packed {
 		if a == nil {
@@ -74,11 +74,20 @@ func unpack[M proto.Message](packed []*anypb.Any, fresh func() M) ([]M, error) {
 		}
 		m := fresh()
 		if err := a.UnmarshalTo(m); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", what, err)
 		}
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// unpackSome is unpack where no resource at all is an error.
+func unpackSome[M proto.Message](what string, packed []*anypb.Any, fresh func() M) ([]M, error) {
+	out, err := unpack(what, packed, fresh)
+	if err == nil && len(out) == 0 {
+		err = fmt.Errorf("no %s found", what)
+	}
+	return out, err
 }
 
 // clusterKey is a cluster's name taken apart.

@@ -160,9 +160,9 @@ func (d *Dump) Assignments(f EndpointFilter) ([]*endpointv3.ClusterLoadAssignmen
 	for _, e := range dump.GetStaticEndpointConfigs() {
 		packed = append(packed, e.GetEndpointConfig())
 	}
-	all, err := unpack(packed, func() *endpointv3.ClusterLoadAssignment { return new(endpointv3.ClusterLoadAssignment) })
+	all, err := unpack("endpoints", packed, func() *endpointv3.ClusterLoadAssignment { return new(endpointv3.ClusterLoadAssignment) })
 	if err != nil {
-		return nil, fmt.Errorf("endpoints: %w", err)
+		return nil, err
 	}
 	kept := all[:0]
 	for _, a := range all {

@@ -19,6 +19,19 @@ const (
 	askTimeout = 60 * time.Second
 )
 
+// NoInstanceError says that nothing answers at an address.
+type NoInstanceError struct {
+	Address string
+	Err     error
+}
+
+func (e *NoInstanceError) Error() string {
+	return fmt.Sprintf("no instance answers on %s (is it running? --proxy-admin-port and --port-offset choose another one): %v", e.Address, e.Err)
+}
+
+// Unwrap returns why.
+func (e *NoInstanceError) Unwrap() error { return e.Err }
+
 // Instance is the admin interface of a proxy that runs on this machine.
 type Instance struct {
 	// Port of the admin interface.
@@ -38,7 +51,7 @@ func (in Instance) get(ctx context.Context, path string) (body []byte, ok bool, 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, false, fmt.Errorf("no instance answers on %s (is it running? --proxy-admin-port and --port-offset choose another one): %w", address, errors.Unwrap(err))
+		return nil, false, &NoInstanceError{Address: address, Err: errors.Unwrap(err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound {
@@ -87,6 +100,16 @@ func (in Instance) Positions(ctx context.Context) (map[string]string, error) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// Diagnostics returns the findings of the instance about its configuration, as
+// analyze prints them in JSON, or nil if it has none to tell: it is another proxy.
+func (in Instance) Diagnostics(ctx context.Context) ([]byte, error) {
+	body, ok, err := in.get(ctx, "/crossgate/diagnostics")
+	if err != nil || !ok {
+		return nil, err
+	}
+	return body, nil
 }
 
 // Name is how people name a proxy: a workload (deploy/NAME) or one of its pods.

@@ -1,7 +1,6 @@
 package proxyconfig
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -51,12 +50,9 @@ func (d *Dump) Listeners(f ListenerFilter) ([]*listenerv3.Listener, error) {
 	for _, l := range dump.GetStaticListeners() {
 		packed = append(packed, l.GetListener())
 	}
-	all, err := unpack(packed, func() *listenerv3.Listener { return new(listenerv3.Listener) })
+	all, err := unpackSome("listeners", packed, func() *listenerv3.Listener { return new(listenerv3.Listener) })
 	if err != nil {
-		return nil, fmt.Errorf("listeners: %w", err)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no listeners found")
+		return nil, err
 	}
 	return slices.DeleteFunc(all, func(l *listenerv3.Listener) bool { return !f.match(l) }), nil
 }

@@ -2,7 +2,6 @@ package proxyconfig
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -36,12 +35,9 @@ func (d *Dump) Routes(f RouteFilter) ([]*routev3.RouteConfiguration, error) {
 	for _, r := range dump.GetStaticRouteConfigs() {
 		packed = append(packed, r.GetRouteConfig())
 	}
-	all, err := unpack(packed, func() *routev3.RouteConfiguration { return new(routev3.RouteConfiguration) })
+	all, err := unpackSome("routes", packed, func() *routev3.RouteConfiguration { return new(routev3.RouteConfiguration) })
 	if err != nil {
-		return nil, fmt.Errorf("routes: %w", err)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no routes found")
+		return nil, err
 	}
 	// Names that are no numbers compare as equal with all others, which is no
 	// order: what istioctl's sort makes of it is what its users see.
