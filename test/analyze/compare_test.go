@@ -101,7 +101,7 @@ var onlyCrossgate = []difference{
 
 // TestChecks compares on the test data of the checks.
 func TestChecks(t *testing.T) {
-	bin := istioctl(t)
+	bin := istioctl.Require(t)
 	files, err := filepath.Glob("../../internal/check/testdata/*/*.yaml")
 	if err != nil || len(files) < 20 {
 		t.Fatal(files, err)
@@ -153,7 +153,7 @@ func guideDocuments(t *testing.T) map[string]string {
 
 // TestGuide compares on each document of the guide, and on all of them together.
 func TestGuide(t *testing.T) {
-	bin := istioctl(t)
+	bin := istioctl.Require(t)
 	docs := guideDocuments(t)
 	var all []string
 	for n, f := range docs {

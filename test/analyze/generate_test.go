@@ -12,7 +12,7 @@ import (
 // TestGenerated compares on sets of objects that are made at random, from few
 // names, so that they meet: seeds are printed with what differs.
 func TestGenerated(t *testing.T) {
-	bin := istioctl(t)
+	bin := istioctl.Require(t)
 	seen := make(map[string]bool)
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

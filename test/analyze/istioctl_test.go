@@ -2,57 +2,20 @@ package analyze
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
-var skipped atomic.Int64
+var istioctl = tool.Istioctl()
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if n := skipped.Load(); n > 0 {
-		fmt.Printf("SKIPPED: %d tests were not compared with a real istioctl (scripts/install-tools.sh istioctl installs it)\n", n)
-	}
+	istioctl.ReportSkipped()
 	os.Exit(code)
-}
-
-// istioctl returns the path of the real istioctl: $CROSSGATE_ISTIOCTL, or the one
-// that scripts/install-tools.sh installs. Without one the test is skipped, and
-// fails where CI=true.
-func istioctl(t *testing.T) string {
-	t.Helper()
-	p, err := findIstioctl()
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	skipped.Add(1)
-	t.Skip(err)
-	return ""
-}
-
-func findIstioctl() (string, error) {
-	if p := os.Getenv("CROSSGATE_ISTIOCTL"); p != "" {
-		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("CROSSGATE_ISTIOCTL: %w", err)
-		}
-		return p, nil
-	}
-	p := filepath.Join(envoy.Root(), ".tools", "istioctl", "istioctl")
-	if _, err := os.Stat(p); err != nil {
-		return "", errors.New("no istioctl: run scripts/install-tools.sh istioctl, or set CROSSGATE_ISTIOCTL")
-	}
-	return p, nil
 }
 
 // message is one of istioctl's findings in its JSON output.

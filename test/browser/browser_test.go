@@ -13,8 +13,9 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	gate.Cleanup()
-	if n := skipped.Load(); n > 0 {
-		fmt.Printf("SKIPPED: %d tests had no Chromium (scripts/install-tools.sh chromium installs it)\n", n)
+	browserTool.ReportSkipped()
+	for _, needed := range certificateTools {
+		needed.ReportSkipped()
 	}
 	os.Exit(code)
 }

@@ -11,46 +11,21 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/crossgate/crossgate/test/tool"
 )
 
-// skipped counts the tests that had no browser.
-var skipped atomic.Int64
-
-// find returns the path of Chromium: $CROSSGATE_CHROMIUM, or the one of the
-// system, which scripts/install-tools.sh installs.
-func find() (string, error) {
-	if p := os.Getenv("CROSSGATE_CHROMIUM"); p != "" {
-		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("CROSSGATE_CHROMIUM: %w", err)
-		}
-		return p, nil
+var (
+	browserTool = tool.Tool{Name: "Chromium", Part: "chromium", Variable: "CROSSGATE_CHROMIUM", Places: []string{"chromium", "chromium-browser", "google-chrome"}}
+	// What makes certificates for it.
+	certificateTools = []*tool.Tool{
+		{Name: "openssl", Part: "chromium", Places: []string{"openssl"}},
+		{Name: "certutil", Part: "chromium", Places: []string{"certutil"}},
+		{Name: "pk12util", Part: "chromium", Places: []string{"pk12util"}},
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			return p, nil
-		}
-	}
-	return "", errors.New("no Chromium: run scripts/install-tools.sh chromium, or set CROSSGATE_CHROMIUM")
-}
-
-// require returns the path of Chromium, or skips the test. In the CI it must be
-// there.
-func require(t *testing.T) string {
-	t.Helper()
-	p, err := find()
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	skipped.Add(1)
-	t.Skip(err)
-	return ""
-}
+)
 
 // answerLimit is how long the browser may take for one command.
 const answerLimit = 30 * time.Second
@@ -98,7 +73,7 @@ func start(t *testing.T, hosts, keys []string, prepare ...func(profile string)) 
 	for _, f := range prepare {
 		f(profile)
 	}
-	cmd := exec.Command(require(t),
+	cmd := exec.Command(browserTool.Require(t),
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-pipe",
 		"--user-data-dir="+profile, "--host-resolver-rules="+strings.Join(hosts, ","),

@@ -164,14 +164,8 @@ type client struct {
 
 func newClient(t *testing.T) *client {
 	t.Helper()
-	for _, tool := range []string{"openssl", "certutil", "pk12util"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			skipped.Add(1)
-			t.Skipf("%v: scripts/install-tools.sh chromium installs it", err)
-		}
+	for _, needed := range certificateTools {
+		needed.Require(t)
 	}
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -191,7 +185,7 @@ func newClient(t *testing.T) *client {
 		t.Fatal(err)
 	}
 	writePEM(t, path("ann.key"), "PRIVATE KEY", der)
-	tool(t, "openssl", "pkcs12", "-export", "-in", path("ann.crt"), "-inkey", path("ann.key"), "-name", "ann", "-out", path("ann.p12"), "-passout", "pass:")
+	runTool(t, "openssl", "pkcs12", "-export", "-in", path("ann.crt"), "-inkey", path("ann.key"), "-name", "ann", "-out", path("ann.p12"), "-passout", "pass:")
 	return &client{t: t, authority: path("ca.crt"), bundle: path("ann.p12")}
 }
 
@@ -220,7 +214,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-func tool(t *testing.T, name string, args ...string) {
+func runTool(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
@@ -243,6 +237,6 @@ func (c *client) install(profile string) {
 	if err := os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	tool(c.t, "certutil", "-N", "-d", "sql:"+db, "--empty-password")
-	tool(c.t, "pk12util", "-i", c.bundle, "-d", "sql:"+db, "-W", "")
+	runTool(c.t, "certutil", "-N", "-d", "sql:"+db, "--empty-password")
+	runTool(c.t, "pk12util", "-i", c.bundle, "-d", "sql:"+db, "-W", "")
 }

@@ -105,7 +105,7 @@ func guideDocument(t *testing.T, name string) string {
 // the API's.
 func play(t *testing.T, virtualService string) *stage {
 	t.Helper()
-	require(t)
+	browserTool.Require(t)
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", home)

@@ -2,75 +2,35 @@ package envoy
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/crossgate/crossgate/test/tool"
 )
 
-// skipped counts the tests that had no Envoy to run on.
-var skipped atomic.Int64
+var binary = tool.Tool{Name: "Envoy", Part: "envoy", Variable: "CROSSGATE_ENVOY", Places: []string{"envoy/envoy"}}
 
 // Find returns the path of the Envoy binary: $CROSSGATE_ENVOY, or the one that
 // scripts/install-tools.sh installs. It returns an error when there is none.
-func Find() (string, error) {
-	if p := os.Getenv("CROSSGATE_ENVOY"); p != "" {
-		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("CROSSGATE_ENVOY: %w", err)
-		}
-		return p, nil
-	}
-	p := filepath.Join(Root(), ".tools", "envoy", "envoy")
-	if _, err := os.Stat(p); err != nil {
-		return "", errors.New("no Envoy: run scripts/install-tools.sh envoy, or set CROSSGATE_ENVOY")
-	}
-	return p, nil
-}
+func Find() (string, error) { return binary.Find() }
 
-// Require returns the path of the Envoy binary. Without one it skips the test,
-// and fails it where CI=true: there a skipped comparison would be taken for a
-// passed one.
+// Require returns the path of the Envoy binary, or skips the test as
+// tool.Tool.Require does.
 func Require(t testing.TB) string {
 	t.Helper()
-	p, err := Find()
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	skipped.Add(1)
-	t.Skip(err)
-	return ""
+	return binary.Require(t)
 }
 
 // ReportSkipped prints how many tests had no Envoy. A TestMain calls it last.
-func ReportSkipped() {
-	if n := skipped.Load(); n > 0 {
-		fmt.Printf("SKIPPED: %d tests were not compared with a real Envoy (scripts/install-tools.sh envoy installs it)\n", n)
-	}
-}
+func ReportSkipped() { binary.ReportSkipped() }
 
-// Root returns the top folder of the repository: the one above the working
-// directory that holds go.mod (go test runs a test in its package's folder).
-func Root() string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "."
-	}
-	for d := dir; d != filepath.Dir(d); d = filepath.Dir(d) {
-		if _, err := os.Stat(filepath.Join(d, "go.mod")); err == nil {
-			return d
-		}
-	}
-	return dir
-}
+// Root returns the top folder of the repository.
+func Root() string { return tool.Root() }
 
 // Start runs the Envoy binary with the bootstrap. It returns when the process
 // runs, not when it serves: see Process.WaitFor.

@@ -20,9 +20,8 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	gate.Cleanup()
 	envoy.ReportSkipped()
-	if n := skipped.Load(); n > 0 {
-		fmt.Printf("SKIPPED: %d tests were not compared with a real istioctl (scripts/install-tools.sh istioctl installs it)\n", n)
-	}
+	real.ReportSkipped()
+	jq.ReportSkipped()
 	os.Exit(code)
 }
 
@@ -139,14 +138,14 @@ func translate(t *testing.T, dir string, args ...string) []byte {
 
 // TestOurDump compares the views on the dump that we make.
 func TestOurDump(t *testing.T) {
-	bin := require(t)
+	bin := real.Require(t)
 	compare(t, bin, translate(t, config(t), "--as", "config_dump"), views, words(443, "0.0.0.0"))
 }
 
 // TestInstance compares the views on what a running crossgate serves, with
 // istioctl on the same answers: istioctl reads our admin interface.
 func TestInstance(t *testing.T) {
-	bin := require(t)
+	bin := real.Require(t)
 	dir := config(t)
 	g := gate.Serve(t, dir, "--dev-certs")
 	admin := 15000 + g.Offset()
@@ -176,7 +175,7 @@ func TestInstance(t *testing.T) {
 
 // TestEnvoyDump compares the views on what a real Envoy serves.
 func TestEnvoyDump(t *testing.T) {
-	bin, envoyBin := require(t), envoy.Require(t)
+	bin, envoyBin := real.Require(t), envoy.Require(t)
 	dir := config(t)
 	admin, offset := freePort(t), 21000
 	file := filepath.Join(t.TempDir(), "envoy.json")

@@ -45,7 +45,7 @@ const generated = 6
 // pipes, matches, inline routes, certificates of every kind. The seed is in the
 // name of the test.
 func TestGenerated(t *testing.T) {
-	bin := require(t)
+	bin := real.Require(t)
 	n := generated
 	if s := os.Getenv("ISTIOCTL_N"); s != "" {
 		var err error

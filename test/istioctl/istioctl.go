@@ -8,45 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/cli"
-	"github.com/crossgate/crossgate/test/envoy"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
-// skipped counts the tests that had no istioctl to compare with.
-var skipped atomic.Int64
-
-// find returns the path of the real istioctl: $CROSSGATE_ISTIOCTL, or the one
-// that scripts/install-tools.sh builds.
-func find() (string, error) {
-	p := os.Getenv("CROSSGATE_ISTIOCTL")
-	if p == "" {
-		p = filepath.Join(envoy.Root(), ".tools", "istioctl", "istioctl")
-	}
-	if _, err := os.Stat(p); err != nil {
-		return "", errors.New("no istioctl: run scripts/install-tools.sh istioctl, or set CROSSGATE_ISTIOCTL")
-	}
-	return p, nil
-}
-
-// require returns the path of istioctl, or skips the test. In the CI it must be
-// there.
-func require(t *testing.T) string {
-	t.Helper()
-	p, err := find()
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	skipped.Add(1)
-	t.Skip(err)
-	return ""
-}
+var (
+	real = tool.Istioctl()
+	jq   = tool.Tool{Name: "jq", Part: "istioctl", Places: []string{"jq"}}
+)
 
 // printed is what a command did.
 type printed struct {

@@ -2,7 +2,6 @@ package istioctl
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,20 +13,13 @@ const guideFilter = `.[] | select(.name == "https.443.https") | .virtualHosts[].
 // TestGuideFilter runs the guide's filter, with the real jq, on the routes of
 // files: it prints each policy with its route and its place in the file.
 func TestGuideFilter(t *testing.T) {
-	jq, err := exec.LookPath("jq")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		skipped.Add(1)
-		t.Skip(err)
-	}
+	bin := jq.Require(t)
 	routes := ours(t, nil, "proxy-config", "routes", config(t), "--dev-certs", "-o", "json")
 	if routes.code != 0 {
 		t.Fatal(routes)
 	}
 	run := func(filter string) string {
-		cmd := exec.Command(jq, "-c", filter)
+		cmd := exec.Command(bin, "-c", filter)
 		cmd.Stdin = strings.NewReader(routes.stdout)
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
