@@ -90,15 +90,7 @@ func listenGRPC(t *testing.T) int {
 func TestGRPC(t *testing.T) {
 	b := newBench(t, planesOf(t))
 	text := fmt.Sprintf(upstreamBootstrap, speaksHTTP2, listenGRPC(t), freePort())
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	for _, c := range corners {
 		t.Run(c.Name, func(t *testing.T) {
 			cc, err := grpc.NewClient(c.addrs[c.first], grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("a.test"))

@@ -17,19 +17,7 @@ import (
 
 // The limits of HTTP/2 that a test of one side cannot tell from other limits: the
 // first route answers at once, the second never, the third connects to nobody.
-const limitsBootstrap = `
-static_resources:
-  listeners:
-  - name: main
-    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-    filter_chains:
-    - filters:
-      - name: hcm
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: s
-          delayed_close_timeout: 0.05s
-          http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
+const limitsBootstrap = mainListener + `          delayed_close_timeout: 0.05s
           route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [
             {match: {path: /silent}, route: {cluster: silent, timeout: 0s}},
             {match: {path: /nobody}, route: {cluster: nobody, timeout: 0s}},
@@ -106,15 +94,7 @@ func limitsCorners(t *testing.T) []*Corner {
 	t.Helper()
 	b := newBench(t, planesOf(t))
 	text := fmt.Sprintf(limitsBootstrap, speaksHTTP2, silentService(t), nobody(t))
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	return corners
 }
 

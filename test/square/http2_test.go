@@ -135,34 +135,14 @@ var faults = []fault{
 	{name: "reset of an idle stream", send: func(h *h2conn) uint32 { _ = h.fr.WriteRSTStream(5, http2.ErrCodeCancel); return 1 }},
 }
 
-const faultsBootstrap = `
-static_resources:
-  listeners:
-  - name: main
-    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-    filter_chains:
-    - filters:
-      - name: hcm
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: s
-          delayed_close_timeout: 0.05s
-          http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
+const faultsBootstrap = mainListener + `          delayed_close_timeout: 0.05s
           route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hi}}}]}]}
 `
 
 // TestHTTP2Faults compares what becomes of clients that break the protocol.
 func TestHTTP2Faults(t *testing.T) {
 	b := newBench(t, planesOf(t))
-	corners, err := start(b.planes, t.TempDir(), []byte(faultsBootstrap), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(faultsBootstrap)
 	for _, f := range faults {
 		var answers [][]string
 		for _, c := range corners {

@@ -59,19 +59,7 @@ func answerHTTP2(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const upstreamBootstrap = `
-static_resources:
-  listeners:
-  - name: main
-    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-    filter_chains:
-    - filters:
-      - name: hcm
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: s
-          http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-          route_config:
+const upstreamBootstrap = mainListener + `          route_config:
             name: r
             virtual_hosts:
             - name: v
@@ -114,15 +102,7 @@ func oldService(t *testing.T) int {
 func TestServicesOverHTTP2(t *testing.T) {
 	b := newBench(t, planesOf(t))
 	text := fmt.Sprintf(upstreamBootstrap, speaksHTTP2, serviceHTTP2(t), oldService(t))
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	body := []byte(strings.Repeat("b", 60_000)) // the test client knows no windows
 	for _, r := range []Request{
 		{Method: "GET", Target: "/"},

@@ -134,15 +134,7 @@ func compareClients(t *testing.T, socket string, clients map[string]*tls.Certifi
 	text = strings.Replace(text, "    - filters:\n", "    - transport_socket: "+socket+"\n      filters:\n", 1)
 	text = strings.Replace(text, "          stat_prefix: s\n",
 		"          stat_prefix: s\n          forward_client_cert_details: SANITIZE_SET\n          set_current_client_cert_details: {subject: true, cert: true, chain: true, dns: true, uri: true}\n", 1)
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	taken := 0
 	for name, client := range clients {
 		var answers [][]string

@@ -9,19 +9,7 @@ import (
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
-const outlierBootstrap = `
-static_resources:
-  listeners:
-  - name: main
-    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-    filter_chains:
-    - filters:
-      - name: hcm
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: s
-          http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-          route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}
+const outlierBootstrap = mainListener + `          route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}
   clusters:
   - name: up
     type: STATIC
@@ -83,15 +71,7 @@ func compareOutliers(t *testing.T, tt outlierCase) {
 		ports[1] = second.Port()
 	}
 	text := fmt.Sprintf(outlierBootstrap, tt.consecutive, tt.gateway, tt.enforced, tt.percent, ports[0], ports[1])
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	c := &Case{
 		Request: Request{Method: "POST", Target: "/", Fields: append(rawhttp.Fields{{Name: "Host", Value: "a.test"}}, tt.request...)},
 		Plan:    rawhttp.Plan{Status: tt.status},

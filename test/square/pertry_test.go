@@ -56,15 +56,7 @@ func comparePerTry(t *testing.T, idle string) {
 	text = strings.Replace(text, "{match: {prefix: /error}, route: {cluster: h2, retry_policy: {retry_on: 5xx, num_retries: 1}}}",
 		"{match: {prefix: /error}, route: {cluster: h2, timeout: 0.75s, retry_policy: {retry_on: 5xx, num_retries: 3, per_try_timeout: 0.5s}}}", 1)
 	text = strings.Replace(text, "          stat_prefix: s\n", "          stat_prefix: s\n          stream_idle_timeout: "+idle+"\n", 1)
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	for _, path := range []string{"/error", "/old"} {
 		var answers [][]string
 		for _, c := range corners {

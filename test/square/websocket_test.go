@@ -28,15 +28,7 @@ func TestWebSocket(t *testing.T) {
 	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", port, freePort())
 	text = strings.Replace(text, "          stat_prefix: s\n", "          stat_prefix: s\n          upgrade_configs: [{upgrade_type: websocket}]\n", 1)
 	b := newBench(t, planesOf(t))
-	corners, err := start(b.planes, t.TempDir(), []byte(text), b.desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
+	corners := b.corners(text)
 	for _, c := range corners {
 		t.Run(c.Name, func(t *testing.T) {
 			ws, err := websocket.Dial("ws://"+c.addrs[c.first]+"/chat", "", "http://a.test")
