@@ -66,7 +66,7 @@ func (f *inputFlags) options() (pipeline.Options, error) {
 
 // bootstrap returns the part of a proxy's bootstrap that says who it is.
 func (f *inputFlags) bootstrap() *bootstrapv3.Bootstrap {
-	return &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: f.nodeID(), Cluster: f.node.Name}}
+	return &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: f.nodeID(), Cluster: f.node.Name, Metadata: nodeMetadata(f.node)}}
 }
 
 func (f *inputFlags) nodeID() string { return f.node.Name + "." + f.node.Namespace }

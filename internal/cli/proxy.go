@@ -60,7 +60,7 @@ func (p *program) proxy(ctx context.Context, f proxyFlags) error {
 		return err
 	}
 	tuneGC()
-	g := p.newGateway(log, f.drain, f.accessLog, nil)
+	g := p.newGateway(log, f.drain, engine.Options{Workload: workloadOf(snapshot.Bootstrap.GetNode())}, f.accessLog)
 	sites, err := bootstrapSites(snapshot, g.console())
 	if err != nil {
 		return err

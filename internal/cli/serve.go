@@ -104,8 +104,9 @@ func (p *program) serve(ctx context.Context, paths []string, f serveFlags) error
 		return err
 	}
 	tuneGC()
-	g := p.newGateway(log, f.drain, f.accessLog, f.listen.ports.Map)
-	g.bootstrap = f.input.bootstrap()
+	bootstrap := f.input.bootstrap()
+	g := p.newGateway(log, f.drain, engine.Options{Ports: f.listen.ports.Map, Workload: workloadOf(bootstrap.GetNode())}, f.accessLog)
+	g.bootstrap = bootstrap
 	sites, err := f.sites(g.console())
 	if err != nil {
 		return err
@@ -115,9 +116,10 @@ func (p *program) serve(ctx context.Context, paths []string, f serveFlags) error
 	return g.run(ctx, sites, func(ctx context.Context) error { return s.follow(ctx, src) })
 }
 
-func (p *program) newGateway(log *slog.Logger, drain time.Duration, accessLog bool, ports func(string, uint32) (string, uint32)) *gateway {
+// newGateway completes the options of the engine with what all gateways have.
+func (p *program) newGateway(log *slog.Logger, drain time.Duration, o engine.Options, accessLog bool) *gateway {
 	store := stats.New()
-	o := engine.Options{Logger: log, Stdout: p.stdout, Ports: ports, Stats: store, Listen: listen}
+	o.Logger, o.Stdout, o.Stats, o.Listen = log, p.stdout, store, listen
 	if accessLog {
 		o.AccessLog = p.stdout
 	}

@@ -140,6 +140,7 @@ func (f *translateFlags) renderer() (func(*xds.Snapshot) ([]byte, error), error)
 				AdminPort:   admin.port,
 				NodeID:      f.input.nodeID(),
 				NodeCluster: f.input.node.Name,
+				NodeMeta:    nodeMetadata(f.input.node),
 				WriteFile:   f.writeFile,
 			})
 		}, nil

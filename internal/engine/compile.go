@@ -27,6 +27,7 @@ type compiler struct {
 	prog     *Program
 	runtime  runtime
 	stats    *stats.Store
+	workload stats.Workload
 	logs     *logFiles // nil: access logs are checked, not opened
 	fallback io.Writer // access log of managers that have none
 	slots    map[string]int
@@ -47,7 +48,7 @@ func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	if e.program != nil {
 		prev = e.program.clusters
 	}
-	return compile(s, prev, e.dial, &compiler{stats: e.opts.Stats, logs: e.logs, fallback: e.opts.AccessLog})
+	return compile(s, prev, e.dial, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog})
 }
 
 func compile(s *xds.Snapshot, prev *upstream.Set, dial upstream.Dial, c *compiler) (*Program, diag.List) {

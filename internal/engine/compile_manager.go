@@ -52,7 +52,7 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 		statPrefix: h.GetStatPrefix(),
 		codec:      codecOptions(h),
 		http2:      http2Options(h),
-		metrics:    &managerMetrics{store: c.stats},
+		metrics:    &managerMetrics{store: c.stats, workload: c.workload},
 
 		serverName:        []byte(defaultServerName),
 		useRemoteAddress:  h.GetUseRemoteAddress().GetValue(),

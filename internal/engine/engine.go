@@ -33,6 +33,8 @@ type Options struct {
 	Ports func(host string, port uint32) (string, uint32)
 	// Stats gets the counters. Nil: a store of the engine's own.
 	Stats *stats.Store
+	// Workload is what the proxy is, for the labels of its metrics.
+	Workload stats.Workload
 	// Dial opens connections to services. Nil: TCP.
 	Dial upstream.Dial
 	// Listen binds an address. Nil: TCP.

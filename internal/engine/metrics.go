@@ -1,14 +1,18 @@
 package engine
 
 import (
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // managerMetrics are the counters of one connection manager.
 type managerMetrics struct {
 	store    *stats.Store
+	workload stats.Workload // that we are
 	unrouted requestMetrics
 }
 
@@ -23,10 +27,19 @@ type metricKey struct {
 	status int
 	flags  responseFlags
 	method uint8
+	grpc   int8 // a status of gRPC, or one of those below
+	peer   *upstream.Workload
 }
 
+// What a metricKey has in place of a gRPC status.
+const (
+	grpcInvalid  int8 = -1 // a status that is no number, or none that is known
+	grpcNoStatus int8 = -2
+	notGRPC      int8 = -3
+)
+
 // maxMetricKeys bounds a target's table: a service may answer with any number.
-const maxMetricKeys = 512
+const maxMetricKeys = 1024
 
 // methods that metrics name; others are "OTHER", for a client chooses them.
 var metricMethods = []string{"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
@@ -46,7 +59,7 @@ func (s *stream) observe() {
 	if s.target != nil {
 		cache = s.target.metrics
 	}
-	key := metricKey{s.status, s.flags, metricMethod(s.req.Method)}
+	key := metricKey{s.status, s.flags, metricMethod(s.req.Method), s.metricGRPC(), s.peerWorkload()}
 	var m *stats.RequestMetrics
 	if t := cache.table.Load(); t != nil {
 		m = (*t)[key]
@@ -54,26 +67,58 @@ func (s *stream) observe() {
 	if m == nil {
 		m = s.resolveMetrics(cache, key)
 	}
-	m.Observe(float64(s.end.Sub(s.start).Microseconds())/1000, s.received, s.sent)
+	m.Observe(s.end.Sub(s.start), s.received, s.sent)
+}
+
+// metricGRPC is the status of a gRPC request. Istio's filter stands behind those
+// of faults and CORS: what they answer, it does not know to be of gRPC.
+func (s *stream) metricGRPC() int8 {
+	if s.replied && s.flags&flagFaultInjected != 0 || s.details == "cors_response" || !isGRPC(&s.req.Headers) {
+		return notGRPC
+	}
+	if s.status == 0 {
+		return grpcNoStatus
+	}
+	code, ok := s.grpcCode()
+	if !ok || code < 0 || code >= len(grpcCodes) {
+		return grpcInvalid
+	}
+	return int8(code)
+}
+
+// peerWorkload is what runs on the host that was tried last.
+func (s *stream) peerWorkload() *upstream.Workload {
+	if s.upstreamHost == nil {
+		return nil
+	}
+	return s.upstreamHost.Workload()
 }
 
 func (s *stream) resolveMetrics(cache *requestMetrics, key metricKey) *stats.RequestMetrics {
 	labels := stats.RequestLabels{
-		Reporter:                 "source",
-		RequestProtocol:          "http",
-		ResponseCode:             key.status,
-		ResponseFlags:            key.flags.String(),
-		RequestMethod:            metricMethods[key.method],
-		ConnectionSecurityPolicy: "unknown",
+		Reporter:        "source",
+		Source:          s.manager.metrics.workload,
+		RequestProtocol: "http",
+		ResponseCode:    key.status,
+		ResponseFlags:   key.flags.String(),
+		RequestMethod:   metricMethods[key.method],
 	}
-	if isGRPC(&s.req.Headers) {
+	if key.grpc != notGRPC {
 		labels.RequestProtocol = "grpc"
 	}
+	if key.grpc >= grpcInvalid {
+		labels.GRPCResponseStatus = strconv.Itoa(int(key.grpc))
+	}
+	if p := key.peer; p != nil {
+		labels.Destination = stats.Workload{
+			Name: p.Name, Namespace: p.Namespace, Cluster: p.Cluster,
+			CanonicalService: p.CanonicalService, CanonicalRevision: p.CanonicalRevision,
+		}
+	}
 	if s.target != nil && s.target.cluster != nil {
-		svc := s.target.cluster.Service
-		labels.DestinationService = svc.Host
-		labels.DestinationServiceName = svc.Name
-		labels.DestinationServiceNamespace = svc.Namespace
+		// Known with the route: an answer of the gateway itself, to a preflight
+		// say, counts for the service that it protects.
+		labels.Service = serviceLabels(s.target.cluster)
 	}
 	m := s.manager.metrics.store.Requests(labels)
 	old := cache.table.Load()
@@ -86,6 +131,20 @@ func (s *stream) resolveMetrics(cache *requestMetrics, key metricKey) *stats.Req
 	// A lost race costs a second search, nothing else.
 	cache.table.CompareAndSwap(old, &next)
 	return m
+}
+
+// serviceLabels names the service behind a cluster. One that names it by its host
+// alone is called by the first part of that; Istio's clusters for everything else
+// have no service and go by their own names.
+func serviceLabels(c *upstream.Cluster) stats.Service {
+	svc := stats.Service(c.Service)
+	switch {
+	case c.Name == "BlackHoleCluster", c.Name == "PassthroughCluster", strings.HasPrefix(c.Name, "InboundPassthroughCluster"):
+		return stats.Service{Name: c.Name}
+	case svc.Name == "":
+		svc.Name, _, _ = strings.Cut(svc.Host, ".")
+	}
+	return svc
 }
 
 // String renders flags as Envoy's access log does: "UF,URX", "-" for none.

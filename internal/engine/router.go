@@ -150,7 +150,7 @@ func (s *stream) attempt() failure {
 	if s.route.retry != nil {
 		s.up.tried = append(s.up.tried, h)
 	}
-	s.upstreamTried = h.AddressText()
+	s.upstreamHost, s.upstreamTried = h, h.AddressText()
 	var f failure
 	if c.HTTP2 {
 		f = s.attemptHTTP2(h)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // stream is one request and its answer on their way through a manager. Streams
@@ -53,8 +54,9 @@ type streamState struct {
 	corsOrigin []byte
 	attempts   int
 
-	upstreamTried   []byte // the address of the host that was tried last
-	upstreamAddress []byte // the same, once connected
+	upstreamHost    *upstream.Host // that was tried last
+	upstreamTried   []byte         // the address of the host that was tried last
+	upstreamAddress []byte         // the same, once connected
 
 	redirects int  // that were followed
 	rerun     bool // the request has become another one, to be routed anew

@@ -1,41 +1,40 @@
 package stats
 
 import (
+	"cmp"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // RequestLabels are the labels of Istio's request metrics, and request_method,
-// which Istio adds only where it is told to. Empty ones are exposed as "unknown",
-// as Istio's proxies do.
+// which Istio adds only where it is told to. What they are, and what stands for
+// what is not known, follows Istio's stats filter (Envoy's
+// contrib/istio/filters/http/istio_stats, populatePeerInfo) for the reporter
+// "source".
 type RequestLabels struct {
-	Reporter                     string
-	SourceWorkload               string
-	SourceWorkloadNamespace      string
-	SourcePrincipal              string
-	SourceApp                    string
-	SourceVersion                string
-	SourceCluster                string
-	SourceCanonicalService       string
-	SourceCanonicalRevision      string
-	DestinationWorkload          string
-	DestinationWorkloadNamespace string
-	DestinationPrincipal         string
-	DestinationApp               string
-	DestinationVersion           string
-	DestinationService           string
-	DestinationServiceName       string
-	DestinationServiceNamespace  string
-	DestinationCluster           string
-	DestinationCanonicalService  string
-	DestinationCanonicalRevision string
-	RequestProtocol              string
-	ResponseCode                 int
-	ResponseFlags                string
-	GRPCResponseStatus           string
-	ConnectionSecurityPolicy     string
-	RequestMethod                string
+	Reporter                 string
+	Source                   Workload
+	Destination              Workload
+	Service                  Service
+	RequestProtocol          string
+	ResponseCode             int
+	ResponseFlags            string
+	GRPCResponseStatus       string // empty where the request is none of gRPC
+	ConnectionSecurityPolicy string
+	RequestMethod            string
+}
+
+// Workload is what runs one side of a request.
+type Workload struct {
+	Name, Namespace, Principal, App, Version, Cluster string
+	CanonicalService, CanonicalRevision               string
+}
+
+// Service is the service that a request is for.
+type Service struct {
+	Host, Name, Namespace string
 }
 
 // labelNames are in the order of values.
@@ -48,21 +47,27 @@ var labelNames = []string{
 	"response_flags", "grpc_response_status", "connection_security_policy", "request_method",
 }
 
+// Words of Istio's for what is not known.
+const (
+	unknown = "unknown"
+	latest  = "latest"
+)
+
 func (l *RequestLabels) values() []string {
-	v := []string{
-		l.Reporter, l.SourceWorkload, l.SourceWorkloadNamespace, l.SourcePrincipal, l.SourceApp, l.SourceVersion,
-		l.SourceCluster, l.SourceCanonicalService, l.SourceCanonicalRevision, l.DestinationWorkload,
-		l.DestinationWorkloadNamespace, l.DestinationPrincipal, l.DestinationApp, l.DestinationVersion,
-		l.DestinationService, l.DestinationServiceName, l.DestinationServiceNamespace, l.DestinationCluster,
-		l.DestinationCanonicalService, l.DestinationCanonicalRevision, l.RequestProtocol, strconv.Itoa(l.ResponseCode),
-		l.ResponseFlags, l.GRPCResponseStatus, l.ConnectionSecurityPolicy, l.RequestMethod,
+	src, dst, svc := &l.Source, &l.Destination, &l.Service
+	or := cmp.Or[string]
+	return []string{
+		l.Reporter,
+		// What the proxy does not know of itself is empty.
+		src.Name, src.Namespace, or(src.Principal, unknown), src.App, src.Version,
+		src.Cluster, src.CanonicalService, src.CanonicalRevision,
+		// Of the other side it says so.
+		or(dst.Name, unknown), or(dst.Namespace, unknown), or(dst.Principal, unknown), or(dst.App, unknown), or(dst.Version, unknown),
+		or(svc.Host, unknown), or(svc.Name, unknown), or(svc.Namespace, dst.Namespace, unknown), or(dst.Cluster, unknown),
+		or(dst.CanonicalService, unknown), or(dst.CanonicalRevision, latest),
+		l.RequestProtocol, strconv.Itoa(l.ResponseCode), l.ResponseFlags, l.GRPCResponseStatus,
+		or(l.ConnectionSecurityPolicy, unknown), l.RequestMethod,
 	}
-	for i, name := range labelNames {
-		if v[i] == "" && name != "grpc_response_status" {
-			v[i] = "unknown"
-		}
-	}
-	return v
 }
 
 // Bounds of the histograms: those of Envoy, which Istio's metrics have too.
@@ -88,8 +93,8 @@ func newRequestFamilies() *requestFamilies {
 	return &requestFamilies{
 		total:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "istio_requests_total", Help: "Requests that have ended."}, labelNames),
 		duration: histogram("istio_request_duration_milliseconds", "Duration of requests in milliseconds.", durationBounds),
-		request:  histogram("istio_request_bytes", "Size of request bodies in bytes.", sizeBounds),
-		response: histogram("istio_response_bytes", "Size of response bodies in bytes.", sizeBounds),
+		request:  histogram("istio_request_bytes", "Bytes of requests as they came over the connection.", sizeBounds),
+		response: histogram("istio_response_bytes", "Bytes of responses as they went over the connection.", sizeBounds),
 	}
 }
 
@@ -141,11 +146,12 @@ func (s *Store) Requests(l RequestLabels) *RequestMetrics {
 	return m
 }
 
-// Observe counts one request: its duration in milliseconds, and the sizes of the
-// two bodies in bytes.
-func (m *RequestMetrics) Observe(durationMS float64, requestBytes, responseBytes int64) {
+// Observe counts one request: how long it took, of which Istio's filter records
+// whole milliseconds, and the bytes that came from the client and went to it,
+// heads and framing included.
+func (m *RequestMetrics) Observe(duration time.Duration, requestBytes, responseBytes int64) {
 	m.total.Inc()
-	m.duration.Observe(durationMS)
+	m.duration.Observe(float64(duration / time.Millisecond))
 	m.request.Observe(float64(requestBytes))
 	m.response.Observe(float64(responseBytes))
 }

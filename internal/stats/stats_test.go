@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -11,7 +12,7 @@ import (
 
 func TestExpositionIsReadByPrometheus(t *testing.T) {
 	s := New()
-	s.Requests(RequestLabels{Reporter: "source", DestinationService: "api.shop.svc.cluster.local", ResponseCode: 200, RequestMethod: "OPTIONS"}).Observe(3, 0, 120)
+	s.Requests(RequestLabels{Reporter: "source", Service: Service{Host: "api.shop.svc.cluster.local"}, ResponseCode: 200, RequestMethod: "OPTIONS"}).Observe(3*time.Millisecond, 0, 120)
 	s.EnvoyCounter("http.cors.origin_valid", Tag{"envoy_http_conn_manager_prefix", "in"}).Add(2)
 	var b bytes.Buffer
 	if err := s.WritePrometheus(&b); err != nil {
@@ -31,7 +32,7 @@ func TestExpositionIsReadByPrometheus(t *testing.T) {
 		labels[l.GetName()] = l.GetValue()
 	}
 	want := map[string]string{
-		"request_method": "OPTIONS", "response_code": "200", "destination_service": "api.shop.svc.cluster.local", "source_workload": "unknown",
+		"request_method": "OPTIONS", "response_code": "200", "destination_service": "api.shop.svc.cluster.local", "source_workload": "", "destination_workload": "unknown",
 	}
 	for k, v := range want {
 		if labels[k] != v {
@@ -46,7 +47,7 @@ func TestExpositionIsReadByPrometheus(t *testing.T) {
 func TestChildrenAreBounded(t *testing.T) {
 	s := New()
 	for i := range maxChildren + 50 {
-		s.Requests(RequestLabels{SourceApp: fmt.Sprint(i)}).Observe(1, 1, 1)
+		s.Requests(RequestLabels{Source: Workload{App: fmt.Sprint(i)}}).Observe(time.Millisecond, 1, 1)
 	}
 	if n := len(s.children); n > maxChildren+1 {
 		t.Errorf("%d children, want at most %d", n, maxChildren+1)
@@ -55,7 +56,7 @@ func TestChildrenAreBounded(t *testing.T) {
 
 func TestObserveAllocatesNothing(t *testing.T) {
 	m := New().Requests(RequestLabels{Reporter: "source"})
-	if n := testing.AllocsPerRun(100, func() { m.Observe(12, 1, 2) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Observe(12*time.Millisecond, 1, 2) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
@@ -64,6 +65,6 @@ func BenchmarkObserve(b *testing.B) {
 	m := New().Requests(RequestLabels{Reporter: "source"})
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Observe(12, 1, 2)
+		m.Observe(12*time.Millisecond, 1, 2)
 	}
 }

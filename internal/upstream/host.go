@@ -35,6 +35,8 @@ type Host struct {
 	idle    []*Conn
 	retired bool
 
+	workload atomic.Pointer[Workload]
+
 	http2    http2.Options
 	sessions sessions // of HTTP/2
 	health   hostHealth

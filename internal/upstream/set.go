@@ -81,6 +81,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 		return nil, err
 	}
 	known := map[string]*Host{}
+	workloads := map[Workload]*Workload{}
 	if old := prev.unchanged(c); old != nil {
 		out.limits = old.limits
 		out.outliers = old.outliers
@@ -108,6 +109,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
 				known[address] = h
 			}
+			h.setWorkload(e, workloads)
 			out.all.hosts = append(out.all.hosts, h)
 			out.weights = append(out.weights, e.GetLoadBalancingWeight().GetValue())
 		}

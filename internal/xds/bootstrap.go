@@ -28,6 +28,8 @@ type BootstrapOptions struct {
 	AdminPort uint32
 	// NodeID and NodeCluster identify the proxy.
 	NodeID, NodeCluster string
+	// NodeMeta is what the proxy says of itself, for the labels of its metrics.
+	NodeMeta *structpb.Struct
 	// WriteFile stores a certificate or private key and returns the path that
 	// the bootstrap refers to. The file of a private key must be readable by
 	// its owner only. It is called for secrets only.
@@ -55,7 +57,7 @@ func (s *Snapshot) WriteBootstrap(o BootstrapOptions) ([]byte, error) {
 
 func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 	b := &bootstrapv3.Bootstrap{
-		Node:  &corev3.Node{Id: cmp.Or(o.NodeID, "crossgate"), Cluster: cmp.Or(o.NodeCluster, "crossgate")},
+		Node:  &corev3.Node{Id: cmp.Or(o.NodeID, "crossgate"), Cluster: cmp.Or(o.NodeCluster, "crossgate"), Metadata: o.NodeMeta},
 		Admin: &bootstrapv3.Admin{Address: tcpAddress(cmp.Or(o.AdminHost, defaultBind), o.AdminPort)},
 		LayeredRuntime: &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
 			Name: "crossgate",
