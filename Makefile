@@ -14,11 +14,11 @@ GOTEST  = $(GO) test -json -vet=off
 
 # The packages whose code runs in several goroutines.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard $(addprefix internal/,source stats upstream engine ads pipeline console devkit)))
-SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl test/browser)
+SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl test/browser test/prometheus)
 SOURCES    := $(shell find cmd internal -name '*.go' -o -name '*.html' -o -name '*.js' 2>/dev/null) go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl browser sizes fuzz bench \
+.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl browser prometheus sizes fuzz bench \
   bench-quick tools clean FORCE
 
 help: ## list the targets
@@ -73,6 +73,10 @@ istioctl: $(STAGE) .tools/istioctl/VERSION .tools/envoy/VERSION ## proxy-config 
 browser: $(STAGE) ## the guide's credentials picture in a real Chromium
 	@scripts/install-tools.sh chromium
 	@$(RUN) 8m -gotest browser $(GOTEST) -count=1 -timeout 8m ./test/browser
+
+prometheus: $(STAGE) ## a real Prometheus scrapes a gateway under known traffic and answers the guide's queries
+	@scripts/install-tools.sh prometheus
+	@$(RUN) 5m -gotest prometheus $(GOTEST) -count=1 -timeout 5m ./test/prometheus
 
 sizes: ## the files and functions that are larger than we aim at
 	@$(GO) test -count=1 -run TestSizes -v ./test/layers

@@ -3,7 +3,7 @@
 # `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
 # benchmark needs of the system (nginx, haproxy, wrk), through the package manager; `istioctl`, the real one, built from the
 # version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system, and what
-# gives it a client certificate.
+# gives it a client certificate; `prometheus`, Debian's package of it, with promtool.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -92,6 +92,37 @@ install_chromium() {
   need chromium chromium
 }
 
+# Debian's package, unpacked instead of installed: the system gets no service, and its own Prometheus stays.
+install_prometheus() {
+  local dir=.tools/prometheus deb tmp
+  # What is there is what was unpacked, whichever version that was: a newer package must not change a test's outcome.
+  if [ -x "$dir/prometheus" ] && current "$dir/VERSION" "$(sha256 "$dir/prometheus") $(sha256 "$dir/promtool")"; then return; fi
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    echo "install-tools: Prometheus comes as a Debian package, and there is no apt-get here: tests that need one are skipped" >&2
+    return
+  fi
+  echo "install-tools: Prometheus"
+  mkdir -p "$dir"
+  tmp="$(mktemp -d "$dir/download.XXXXXX")"
+  # shellcheck disable=SC2064 # the folder's name as it is now
+  trap "rm -rf '$tmp'" EXIT
+  download_deb "$tmp" prometheus
+  deb="$(echo "$tmp"/prometheus_*.deb)"
+  dpkg-deb --extract "$deb" "$tmp/root"
+  mv "$tmp/root/usr/bin/prometheus" "$tmp/root/usr/bin/promtool" "$dir/"
+  echo "$(sha256 "$dir/prometheus") $(sha256 "$dir/promtool")" > "$dir/VERSION"
+}
+
+# download_deb FOLDER PACKAGE: apt checks the package's signed hash. Lists that are missing or old are renewed, for which
+# one has to be root.
+download_deb() {
+  # As root apt gives the download to a user of its own, who may not write here.
+  local download=(apt-get download -qq -o APT::Sandbox::User=root "$2")
+  (cd "$1" && "${download[@]}" 2>/dev/null) && return
+  if [ "$(id -u)" = 0 ]; then apt-get update -qq; fi
+  (cd "$1" && "${download[@]}")
+}
+
 install_peers() {
   need nginx nginx
   need haproxy haproxy
@@ -101,7 +132,7 @@ install_peers() {
 [ $# -gt 0 ] || set -- lint envoy
 for what; do
   case "$what" in
-    lint | envoy | istioctl | chromium | peers) "install_$what" ;;
-    *) echo "usage: install-tools.sh [lint] [envoy] [istioctl] [chromium] [peers]" >&2; exit 2 ;;
+    lint | envoy | istioctl | chromium | prometheus | peers) "install_$what" ;;
+    *) echo "usage: install-tools.sh [lint] [envoy] [istioctl] [chromium] [prometheus] [peers]" >&2; exit 2 ;;
   esac
 done

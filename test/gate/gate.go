@@ -66,10 +66,18 @@ const startLimit = 20 * time.Second
 // 80 accepts connections. It is stopped when the test ends.
 func Serve(t testing.TB, paths ...string) *Gate {
 	t.Helper()
+	return ServeOn(t, 80, paths...)
+}
+
+// ServeOn is Serve for a Gateway of another port, with flags among the paths. The
+// gateway has a home of its own, and so an authority of its own for --dev-certs.
+func ServeOn(t testing.TB, port int, args ...string) *Gate {
+	t.Helper()
 	g := &Gate{offset: freeOffset()}
-	args := append([]string{"serve", "--port-offset", strconv.Itoa(g.offset)}, paths...)
+	cmd := exec.Command(Binary(t), append([]string{"serve", "--port-offset", strconv.Itoa(g.offset)}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=")
 	var err error
-	if g.Process, err = envoy.Run(exec.Command(Binary(t), args...)); err != nil {
+	if g.Process, err = envoy.Run(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -77,7 +85,7 @@ func Serve(t testing.TB, paths ...string) *Gate {
 			t.Error(err)
 		}
 	})
-	if err := g.WaitFor(startLimit, func() bool { return accepts(g.Addr(80)) }); err != nil {
+	if err := g.WaitFor(startLimit, func() bool { return accepts(g.Addr(port)) }); err != nil {
 		t.Fatal(err)
 	}
 	return g

@@ -1,0 +1,16 @@
+package prometheus
+
+import (
+	"os"
+	"testing"
+
+	"github.com/crossgate/crossgate/test/gate"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	gate.Cleanup()
+	prometheusTool.ReportSkipped()
+	promtool.ReportSkipped()
+	os.Exit(code)
+}
