@@ -30,6 +30,8 @@ type compiler struct {
 	workload stats.Workload
 	logs     *logFiles // nil: access logs are checked, not opened
 	fallback io.Writer // access log of managers that have none
+	dial     upstream.Dial
+	names    *upstream.Names // nil: names are not looked up
 	slots    map[string]int
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
@@ -40,7 +42,7 @@ type compiler struct {
 // Compile compiles a snapshot without running it: the diagnostics tell what an
 // engine could not run of it.
 func Compile(s *xds.Snapshot) (*Program, diag.List) {
-	return compile(s, nil, nil, &compiler{stats: stats.New()})
+	return compile(s, nil, &compiler{stats: stats.New()})
 }
 
 func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
@@ -48,10 +50,10 @@ func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	if e.program != nil {
 		prev = e.program.clusters
 	}
-	return compile(s, prev, e.dial, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog})
+	return compile(s, prev, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names})
 }
 
-func compile(s *xds.Snapshot, prev *upstream.Set, dial upstream.Dial, c *compiler) (*Program, diag.List) {
+func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.List) {
 	c.snap, c.prog = s, &Program{version: s.Version}
 	c.runtime = newRuntime(s.Bootstrap)
 	c.slots = map[string]int{}
@@ -64,7 +66,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, dial upstream.Dial, c *compile
 	for _, sec := range s.Secrets {
 		c.secrets[sec.GetName()] = sec
 	}
-	c.compileClusters(prev, dial)
+	c.compileClusters(prev)
 	c.findSlots()
 	for _, l := range s.Listeners {
 		lp, err := c.compileListener(l)
@@ -104,7 +106,7 @@ func prefixed(path string, err error) error {
 	return errors.Join(out...)
 }
 
-func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
+func (c *compiler) compileClusters(prev *upstream.Set) {
 	usable := c.snap.Clusters[:0:0]
 	for _, cl := range c.snap.Clusters {
 		if err := checkCluster(cl); err != nil {
@@ -113,7 +115,7 @@ func (c *compiler) compileClusters(prev *upstream.Set, dial upstream.Dial) {
 		}
 		usable = append(usable, cl)
 	}
-	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, dial)
+	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, c.dial, c.names)
 	for _, err := range errs {
 		c.report("", "", err)
 	}

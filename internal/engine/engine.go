@@ -37,6 +37,8 @@ type Options struct {
 	Workload stats.Workload
 	// Dial opens connections to services. Nil: TCP.
 	Dial upstream.Dial
+	// Resolver looks up the names of endpoints. Nil: the system's.
+	Resolver upstream.Resolver
 	// Listen binds an address. Nil: TCP.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
@@ -46,6 +48,7 @@ type Engine struct {
 	opts    Options
 	log     *slog.Logger
 	dial    upstream.Dial
+	names   *upstream.Names
 	buffers bufferPool
 	streams streamPool
 	logs    *logFiles
@@ -55,8 +58,10 @@ type Engine struct {
 	cancel  context.CancelFunc
 	ownIP   []byte
 
-	mu        sync.Mutex // guards what follows; Publish and Close take it
-	program   *Program
+	publishing sync.Mutex // Publish and Close take it, before mu
+	program    *Program   // guarded by publishing
+
+	mu        sync.Mutex           // guards what follows
 	listeners map[string]*listener // by bound address
 	leaving   []*listener          // gone from the configuration, with connections
 	closed    bool
@@ -73,6 +78,9 @@ func New(o Options) *Engine {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}
+	if o.Resolver == nil {
+		o.Resolver = upstream.SystemResolver{}
+	}
 	if o.Listen == nil {
 		o.Listen = (&net.ListenConfig{KeepAlive: -1}).Listen
 	}
@@ -80,6 +88,7 @@ func New(o Options) *Engine {
 		o.Ports = func(host string, port uint32) (string, uint32) { return host, port }
 	}
 	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
+	e.names = upstream.NewNames(o.Resolver, o.Logger)
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
@@ -88,13 +97,20 @@ func New(o Options) *Engine {
 // Publish compiles the snapshot and puts it in force: requests that begin from
 // now on are served by it. What cannot be run is reported; everything else is
 // served. Listeners that did not change keep their sockets and connections.
+//
+// The names of new clusters are looked up first, so that no request comes before
+// their addresses; a name that no server answers for is waited for as long as
+// nameLimit.
 func (e *Engine) Publish(s *xds.Snapshot) diag.List {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
+	e.publishing.Lock()
+	defer e.publishing.Unlock()
+	if e.ctx.Err() != nil {
 		return diag.List{{Severity: diag.Error, Code: "CG0300", Message: "the engine is closed"}}
 	}
 	prog, diags := e.compile(s)
+	ctx, cancel := context.WithTimeout(e.ctx, nameLimit)
+	_ = prog.clusters.Wait(ctx) // the clusters that it is too late for have no hosts yet
+	cancel()
 	diags = append(diags, e.serve(prog)...)
 	old := e.program
 	e.program = prog
@@ -104,9 +120,14 @@ func (e *Engine) Publish(s *xds.Snapshot) diag.List {
 	return diags
 }
 
+// nameLimit bounds the wait for the names of new clusters.
+const nameLimit = 5 * time.Second
+
 // serve binds what is new, swaps the programs of what stays, and closes what is
 // gone.
 func (e *Engine) serve(prog *Program) diag.List {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var diags diag.List
 	e.leaving = slices.DeleteFunc(e.leaving, (*listener).isEmpty)
 	wanted := map[string]*listenerProgram{}
@@ -180,13 +201,16 @@ func (e *Engine) Drain(ctx context.Context) error {
 
 // Close ends everything at once.
 func (e *Engine) Close() error {
+	e.cancel() // ends a Publish that waits
+	e.publishing.Lock()
+	defer e.publishing.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil
 	}
 	e.closed = true
-	e.cancel()
+	e.names.Close()
 	all := slices.AppendSeq(slices.Clone(e.leaving), maps.Values(e.listeners))
 	for _, l := range all {
 		l.stop()

@@ -24,13 +24,13 @@ type Cluster struct {
 
 	limits  *limits
 	policy  clusterv3.Cluster_LbPolicy
-	all     *choice
-	weights []uint32 // of all.hosts
+	balance balance
+	fixed   *members   // unless discovery has them
+	names   *discovery // nil: the endpoints are addresses
 	next    atomic.Uint32
 
-	outliers     *outliers // nil: none
-	current      atomic.Pointer[choice]
-	panicPercent int
+	outliers *outliers // nil: none
+	current  atomic.Pointer[choice]
 }
 
 // Service names a service as Istio's metrics do.
@@ -38,19 +38,28 @@ type Service struct {
 	Host, Name, Namespace string
 }
 
-// Hosts returns the endpoints that take traffic.
-func (c *Cluster) Hosts() []*Host { return c.all.hosts }
+// Hosts returns the endpoints that take traffic: of names, those of the addresses
+// that they have now.
+func (c *Cluster) Hosts() []*Host { return c.members().hosts }
+
+func (c *Cluster) members() *members {
+	if c.names != nil {
+		return c.names.members.Load()
+	}
+	return c.fixed
+}
 
 // Pick returns a host by the cluster's policy, or nil if it has none. Hosts in
 // tried are passed over as long as another one is found within attempts further
 // choices (Envoy's previous_hosts predicate with
 // host_selection_retry_max_attempts).
 func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
-	from := c.choice()
-	if len(from.hosts) == 0 {
-		return nil
-	}
+	choice := c.choice()
 	for {
+		from := choice.level()
+		if from == nil {
+			return nil
+		}
 		h := c.choose(from)
 		if attempts <= 0 || !slices.Contains(tried, h) {
 			return h
@@ -59,7 +68,7 @@ func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
 	}
 }
 
-func (c *Cluster) choose(from *choice) *Host {
+func (c *Cluster) choose(from *level) *Host {
 	switch c.policy {
 	case clusterv3.Cluster_RANDOM:
 		return from.random()
@@ -76,8 +85,8 @@ func (c *Cluster) choose(from *choice) *Host {
 }
 
 // random goes through the schedule too, for it carries the weights.
-func (c *choice) random() *Host {
-	return c.hosts[c.schedule[rand.IntN(len(c.schedule))]]
+func (l *level) random() *Host {
+	return l.hosts[l.schedule[rand.IntN(len(l.schedule))]]
 }
 
 // BeginRequest counts a request in; it reports false when the cluster has as

@@ -228,40 +228,22 @@ func (o *outliers) adopt(hosts []*Host) {
 	o.version.Add(1)
 }
 
-// choice is the hosts of a cluster that can be chosen at a time.
-type choice struct {
-	version  uint32
-	hosts    []*Host
-	schedule []uint32
-}
-
-// choice returns the hosts that are not ejected; all of them if so many are that
-// the rest could not carry the load (healthy_panic_threshold).
+// choice returns the hosts that are not ejected.
 func (c *Cluster) choice() *choice {
 	o := c.outliers
 	if o == nil {
-		return c.all
+		return c.members().all
 	}
 	if o.due() {
 		o.sweep()
 	}
 	now := c.current.Load()
-	version := o.version.Load()
+	version := o.version.Load() // before the members: what changes them changes it later
 	if now != nil && now.version == version {
 		return now
 	}
-	next := &choice{version: version}
-	var weights []uint32
-	for i, h := range c.all.hosts {
-		if !h.health.ejected.Load() {
-			next.hosts = append(next.hosts, h)
-			weights = append(weights, c.weights[i])
-		}
-	}
-	if len(next.hosts)*100 < c.panicPercent*len(c.all.hosts) {
-		next.hosts, weights = c.all.hosts, c.weights
-	}
-	next.schedule = newSchedule(weights)
+	next := c.members().choice(c.balance, func(h *Host) bool { return !h.health.ejected.Load() })
+	next.version = version
 	c.current.Store(next)
 	return next
 }

@@ -18,7 +18,7 @@ import (
 func host(t *testing.T, breakers *clusterv3.CircuitBreakers, dial Dial) *Host {
 	t.Helper()
 	s := set(t, nil, &clusterv3.Cluster{Name: "c", CircuitBreakers: breakers, LoadAssignment: load(endpoint{port: 1})}, dial)
-	return s.clusters["c"].all.hosts[0]
+	return s.clusters["c"].fixed.hosts[0]
 }
 
 // hang dials nothing until the time is up.

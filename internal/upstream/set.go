@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -34,13 +36,15 @@ const (
 	defaultRetries        = 3
 	defaultConnectTimeout = 5 * time.Second
 	defaultPanicPercent   = 50
+	defaultOverprovision  = 140 // percent
 )
 
 // NewSet makes the clusters of a snapshot. Hosts of prev (nil at first) whose
 // cluster has not changed are taken over with their connections; Retire closes
 // those that no longer appear. endpoints are for clusters of type EDS, by
-// cluster or service name. It fails on what it cannot run, naming the cluster.
-func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial) (*Set, []error) {
+// cluster or service name. names looks up the names of endpoints; without it they
+// have no addresses. It fails on what it cannot run, naming the cluster.
+func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial, names *Names) (*Set, []error) {
 	s := &Set{clusters: map[string]*Cluster{}, sources: map[string]*clusterv3.Cluster{}}
 	byName := map[string]*endpointv3.ClusterLoadAssignment{}
 	for _, e := range endpoints {
@@ -56,7 +60,7 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 			}
 			load = byName[name]
 		}
-		built, err := newCluster(s, prev, c, load, dial)
+		built, err := newCluster(s, prev, c, load, dial, names)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cluster %s: %w", c.GetName(), err))
 			continue
@@ -67,7 +71,7 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 	return s, errs
 }
 
-func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial) (*Cluster, error) {
+func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial, names *Names) (*Cluster, error) {
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
@@ -80,52 +84,128 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	if out.HTTP2, h2, err = speaksHTTP2(c); err != nil {
 		return nil, err
 	}
-	known := map[string]*Host{}
-	workloads := map[Workload]*Workload{}
-	if old := prev.unchanged(c); old != nil {
-		out.limits = old.limits
-		out.outliers = old.outliers
-		for _, h := range old.all.hosts {
-			known[h.Address] = h
-		}
+	if len(load.GetPolicy().GetDropOverloads()) > 0 {
+		return nil, errors.New("load_assignment: policy.drop_overloads is not supported")
+	}
+	out.balance = newBalance(c, load)
+	old := prev.unchanged(c)
+	if old != nil {
+		out.limits, out.outliers = old.limits, old.outliers
 	} else {
 		out.limits = newLimits(c)
 		if out.outliers, err = newOutliers(c.GetOutlierDetection()); err != nil {
 			return nil, err
 		}
 	}
-	out.all = &choice{}
+	newHost := func(address string) *Host {
+		return &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
+	}
+	if t := c.GetType(); t == clusterv3.Cluster_STRICT_DNS || t == clusterv3.Cluster_LOGICAL_DNS {
+		return out, out.discover(c, load, prev, names, newHost)
+	}
+	known := map[string]*Host{}
+	if old != nil {
+		for _, h := range old.Hosts() {
+			known[h.Address] = h
+		}
+	}
+	list, err := addressed(load, known, newHost)
+	if err != nil {
+		return nil, err
+	}
+	out.fixed = newMembers(list, out.balance)
+	out.adopt(out.fixed.hosts)
+	return out, nil
+}
+
+// newBalance reads how requests are spread over the hosts.
+func newBalance(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment) balance {
+	b := balance{panicPercent: defaultPanicPercent, overprovision: int(number(load.GetPolicy().GetOverprovisioningFactor(), defaultOverprovision))}
+	if p := c.GetCommonLbConfig().GetHealthyPanicThreshold(); p != nil {
+		b.panicPercent = int(p.GetValue())
+	}
+	return b
+}
+
+// adopt tells those who count over all hosts of the cluster which these are.
+func (c *Cluster) adopt(hosts []*Host) {
+	if c.outliers != nil {
+		c.outliers.adopt(hosts)
+	}
+	c.limits.mu.Lock()
+	c.limits.hosts = hosts
+	c.limits.mu.Unlock()
+}
+
+// addressed makes the hosts of endpoints that are addresses; known are those that
+// there are already.
+func addressed(load *endpointv3.ClusterLoadAssignment, known map[string]*Host, newHost func(address string) *Host) (list []member, err error) {
+	workloads := map[Workload]*Workload{}
 	for _, locality := range load.GetEndpoints() {
 		for _, e := range locality.GetLbEndpoints() {
 			if !takesTraffic(e.GetHealthStatus()) {
 				continue
 			}
-			address, err := hostAddress(e.GetEndpoint().GetAddress())
+			sa, err := socketAddress(e.GetEndpoint().GetAddress())
 			if err != nil {
 				return nil, err
 			}
+			if _, err := netip.ParseAddr(sa.GetAddress()); err != nil {
+				return nil, fmt.Errorf("an endpoint has the address %q, which is no IP address: names are for clusters of type STRICT_DNS or LOGICAL_DNS", sa.GetAddress())
+			}
+			address := net.JoinHostPort(sa.GetAddress(), strconv.Itoa(int(sa.GetPortValue())))
 			h := known[address]
 			if h == nil {
-				h = &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
+				h = newHost(address)
 				known[address] = h
 			}
 			h.setWorkload(e, workloads)
-			out.all.hosts = append(out.all.hosts, h)
-			out.weights = append(out.weights, e.GetLoadBalancingWeight().GetValue())
+			list = append(list, member{h, e.GetLoadBalancingWeight().GetValue(), locality.GetPriority()})
 		}
 	}
-	out.all.schedule = newSchedule(out.weights)
-	out.panicPercent = defaultPanicPercent
-	if p := c.GetCommonLbConfig().GetHealthyPanicThreshold(); p != nil {
-		out.panicPercent = int(p.GetValue())
+	return list, nil
+}
+
+// discover lets the hosts of the cluster follow the addresses of names. A cluster
+// that has not changed at all keeps the lookups that are under way.
+func (c *Cluster) discover(of *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, prev *Set, names *Names, newHost func(address string) *Host) error {
+	same := prev.unchanged(of) != nil
+	var before *discovery
+	if prev != nil && prev.clusters[c.Name] != nil {
+		before = prev.clusters[c.Name].names
 	}
-	if out.outliers != nil {
-		out.outliers.adopt(out.all.hosts)
+	if before != nil && same && proto.Equal(before.load, load) {
+		c.names = before
+		return nil
 	}
-	out.limits.mu.Lock()
-	out.limits.hosts = out.all.hosts
-	out.limits.mu.Unlock()
-	return out, nil
+	d, err := newDiscovery(of, load, names)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		d.inherit(before, same)
+	}
+	d.newHost, d.changed, d.balance = newHost, c.adopt, c.balance
+	c.names = d
+	d.begin()
+	return nil
+}
+
+// Wait returns when the names of all clusters have been looked up once, with
+// whatever success, or when the context ends. No request should come before: Envoy
+// opens its listeners then.
+func (s *Set) Wait(ctx context.Context) error {
+	for _, c := range s.clusters {
+		if c.names == nil {
+			continue
+		}
+		select {
+		case <-c.names.first:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // unchanged returns the cluster of an earlier set if c equals it.
@@ -151,21 +231,35 @@ func withoutLoad(c *clusterv3.Cluster) *clusterv3.Cluster {
 	return c
 }
 
-// Retire closes the idle connections of the hosts of s that next does not use.
+// Retire closes the idle connections of the hosts of s that next does not use, and
+// ends the lookups of names that it has not.
 func (s *Set) Retire(next *Set) {
 	if s == nil {
 		return
 	}
-	used := map[*Host]bool{}
+	used, followed := map[*Host]bool{}, map[*discovery]bool{}
 	if next != nil {
 		for _, c := range next.clusters {
-			for _, h := range c.all.hosts {
+			followed[c.names] = true
+		}
+	}
+	for _, c := range s.clusters {
+		if c.names != nil && !followed[c.names] {
+			c.names.stop()
+		}
+	}
+	if next != nil {
+		for _, c := range next.clusters {
+			for _, h := range c.Hosts() {
 				used[h] = true
 			}
 		}
 	}
 	for _, c := range s.clusters {
-		for _, h := range c.all.hosts {
+		if c.names != nil && followed[c.names] {
+			continue
+		}
+		for _, h := range c.Hosts() {
 			if !used[h] {
 				h.retire()
 			}
@@ -183,15 +277,15 @@ func takesTraffic(s corev3.HealthStatus) bool {
 	return true
 }
 
-func hostAddress(a *corev3.Address) (string, error) {
+func socketAddress(a *corev3.Address) (*corev3.SocketAddress, error) {
 	sa := a.GetSocketAddress()
 	if sa == nil {
-		return "", fmt.Errorf("an endpoint has no socket address: pipes and internal addresses are not supported")
+		return nil, fmt.Errorf("an endpoint has no socket address: pipes and internal addresses are not supported")
 	}
 	if sa.GetNamedPort() != "" {
-		return "", fmt.Errorf("an endpoint has a named port: write its number")
+		return nil, fmt.Errorf("an endpoint has a named port: write its number")
 	}
-	return net.JoinHostPort(sa.GetAddress(), strconv.Itoa(int(sa.GetPortValue()))), nil
+	return sa, nil
 }
 
 func newLimits(c *clusterv3.Cluster) *limits {

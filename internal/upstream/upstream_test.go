@@ -69,7 +69,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 func set(t *testing.T, prev *Set, c *clusterv3.Cluster, dial Dial) *Set {
 	t.Helper()
-	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial)
+	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -342,7 +342,7 @@ func TestErrorsNameTheCluster(t *testing.T) {
 		{Name: "good", LoadAssignment: load(endpoint{port: 1})},
 		{Name: "bad", LoadAssignment: bad},
 		{Name: "good"},
-	}, nil, nil)
+	}, nil, nil, nil)
 	if got := fmt.Sprint(errs); !strings.Contains(got, "cluster bad: ") || !strings.Contains(got, "cluster good: the name is used twice") {
 		t.Errorf("errors: %s", got)
 	}
