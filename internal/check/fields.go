@@ -82,7 +82,6 @@ func virtualServiceFields() []Field {
 	// Translated; the engine answers such a route with 503.
 	out = append(out, rules(kind, Refused, "mirroring, which the engine does not do (a stock Envoy does)",
 		"spec.http[].mirror", "spec.http[].mirrors", "spec.http[].mirrorPercent", "spec.http[].mirrorPercentage")...)
-	out = append(out, rules(kind, Refused, "delays, which the engine does not make (a stock Envoy does)", "spec.http[].fault.delay")...)
 	out = append(out, rules(kind, Refused, "TCP and TLS routes", "spec.tcp", "spec.tls")...)
 	return append(out, rules(kind, Ignored, "retries at hosts of other localities, which the engine does not prefer (a stock Envoy does)",
 		"spec.http[].retries.retryRemoteLocalities")...)

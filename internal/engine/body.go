@@ -46,6 +46,28 @@ func (b *requestBody) release() {
 	b.buf, b.own = nil, false
 }
 
+// readAhead reads more of what the client sends without taking any of it, into a
+// large buffer at most; full says that there is no room.
+func (b *requestBody) readAhead() (full bool, err error) {
+	if b.w == len(b.buf) {
+		if b.done || len(b.buf)-b.base >= largeBuffer {
+			return true, nil
+		}
+		buf := b.c.engine.buffers.getLarge()
+		b.w = copy(buf, b.buf[b.r:b.w])
+		if b.own {
+			b.c.engine.buffers.put(b.buf)
+		}
+		b.buf, b.base, b.r, b.own = buf, 0, 0, true
+	}
+	n, err := b.c.nc.Read(b.buf[b.w:])
+	b.w += n
+	if n > 0 {
+		err = nil
+	}
+	return false, err
+}
+
 // errBadBody is a chunked body that is none.
 var errBadBody = errors.New("malformed chunked body")
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
@@ -34,6 +36,10 @@ type client interface {
 	hold(c *upstream.Conn, st *http2.Stream) (gone bool)
 	// left reports whether the client has gone, from any goroutine.
 	left() bool
+
+	// pause lets d pass and reads on meanwhile, for only so a client that goes
+	// away is noticed. It ends early when nothing comes for as long as idle.
+	pause(d, idle time.Duration) pauseEnd
 
 	// sendContinue sends 100 Continue.
 	sendContinue() error

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -36,13 +37,14 @@ type compiler struct {
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
 	secrets  map[string]*tlsv3.Secret
+	faults   map[string]*atomic.Int64 // under way, by stat_prefix
 	diags    diag.List
 }
 
 // Compile compiles a snapshot without running it: the diagnostics tell what an
 // engine could not run of it.
 func Compile(s *xds.Snapshot) (*Program, diag.List) {
-	return compile(s, nil, &compiler{stats: stats.New()})
+	return compile(s, nil, &compiler{stats: stats.New(), faults: map[string]*atomic.Int64{}})
 }
 
 func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
@@ -50,7 +52,7 @@ func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	if e.program != nil {
 		prev = e.program.clusters
 	}
-	return compile(s, prev, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names})
+	return compile(s, prev, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names, faults: e.faults})
 }
 
 func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.List) {

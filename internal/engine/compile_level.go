@@ -100,11 +100,7 @@ func (c *compiler) setting(name string, levels []level) (any, error) {
 		case *corsv3.Cors:
 			// The filter's own message is accepted here and says nothing.
 		case *faultv3.HTTPFault:
-			p, err := compileFault(m)
-			if p == nil {
-				p = &faultPolicy{}
-			}
-			return p, err
+			return compileFault(m, c.runtime)
 		case *routev3.FilterConfig:
 			if !m.GetDisabled() {
 				return nil, fmt.Errorf("a FilterConfig without config that does not disable is not supported")

@@ -231,24 +231,12 @@ func (c *compiler) compileFilter(m *manager, f *hcmv3.HttpFilter) (filter, error
 			invalid: c.stats.EnvoyCounter("http.cors.origin_invalid", prefix),
 		}, nil
 	case *faultv3.HTTPFault:
-		base, err := compileFault(cfg)
-		return &faultFilter{slot: c.slots[f.GetName()], base: base}, err
+		return c.compileFaultFilter(m, f.GetName(), cfg)
 	case *grpcstatsv3.FilterConfig:
 		// It only counts: requests do not notice that it is not there.
 		return nil, nil
 	}
 	return nil, fmt.Errorf("filter %q (%s) is not supported", f.GetName(), f.GetTypedConfig().GetTypeUrl())
-}
-
-func compileFault(f *faultv3.HTTPFault) (*faultPolicy, error) {
-	a := f.GetAbort()
-	if a == nil {
-		return nil, nil
-	}
-	if a.GetHttpStatus() < 200 || a.GetHttpStatus() > 599 {
-		return nil, errors.New("abort: only http_status between 200 and 599 is supported")
-	}
-	return &faultPolicy{abort: percent(a.GetPercentage()), status: int(a.GetHttpStatus())}, nil
 }
 
 func lowerAll(list []string) []string {

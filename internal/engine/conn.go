@@ -267,7 +267,11 @@ var text100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 // consume moves what the client has sent beyond the request to the front, and
 // gives the buffer back when there is nothing.
 func (c *conn) consume() {
-	c.w = copy(c.in, c.body.rest())
+	rest := c.body.rest()
+	if len(rest) > len(c.in) { // of a large window
+		c.in = make([]byte, len(rest))
+	}
+	c.w = copy(c.in, rest)
 	c.body.release()
 	c.head = 0
 	if c.w == 0 {
@@ -328,6 +332,33 @@ func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(pastTime) }
 func (c *conn) resume() {
 	_ = c.nc.SetReadDeadline(time.Time{})
 	c.readAt = time.Time{}
+}
+
+// pause implements client.
+func (c *conn) pause(d, idle time.Duration) pauseEnd {
+	now := time.Now()
+	end := now.Add(d)
+	defer func() {
+		c.resume()
+		c.setWriteTimeout(time.Now(), c.chain.manager.streamIdleTimeout)
+	}()
+	for {
+		at, why := end, pauseOver
+		if quiet := now.Add(idle); idle > 0 && quiet.Before(end) {
+			at, why = quiet, pauseIdle
+		}
+		_ = c.nc.SetReadDeadline(at) // fails only when closed: the read says so
+		full, err := c.body.readAhead()
+		switch {
+		case full:
+			return c.engine.pause(at, why)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return why
+		case err != nil:
+			return pauseLeft
+		}
+		now = time.Now()
+	}
 }
 
 // sendContinue implements client.

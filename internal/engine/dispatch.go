@@ -30,6 +30,9 @@ func (s *stream) routeOnce() {
 		return
 	}
 	if s.route == nil {
+		if s.filter() {
+			return
+		}
 		s.flags |= flagNoRoute
 		s.localReply(404, "route_not_found", nil)
 		if string(s.req.Method) == "CONNECT" {
@@ -44,10 +47,8 @@ func (s *stream) routeOnce() {
 		s.closing, s.upgraded = true, false
 		return
 	}
-	for _, f := range s.manager.filters {
-		if f.request(s) {
-			return
-		}
+	if s.filter() {
+		return
 	}
 	switch {
 	case s.route.redirect != nil:
@@ -57,6 +58,17 @@ func (s *stream) routeOnce() {
 	default:
 		s.proxy()
 	}
+}
+
+// filter takes the request through the filters and reports whether one of them has
+// answered it.
+func (s *stream) filter() bool {
+	for _, f := range s.manager.filters {
+		if f.request(s) {
+			return true
+		}
+	}
+	return false
 }
 
 var hDecorator = []byte("x-envoy-decorator-operation")
@@ -185,8 +197,11 @@ func (s *stream) mutateResponse(h *header.List) {
 
 // setting returns what the route configures for the filter in the slot.
 func (s *stream) setting(slot int) any {
-	if s.target != nil {
+	switch {
+	case s.target != nil:
 		return s.target.settings[slot]
+	case s.route == nil:
+		return nil
 	}
 	return s.route.settings[slot]
 }

@@ -58,8 +58,9 @@ type Engine struct {
 	cancel  context.CancelFunc
 	ownIP   []byte
 
-	publishing sync.Mutex // Publish and Close take it, before mu
-	program    *Program   // guarded by publishing
+	publishing sync.Mutex               // Publish and Close take it, before mu
+	program    *Program                 // guarded by publishing
+	faults     map[string]*atomic.Int64 // under way, by stat_prefix; guarded by publishing
 
 	mu        sync.Mutex           // guards what follows
 	listeners map[string]*listener // by bound address
@@ -87,7 +88,7 @@ func New(o Options) *Engine {
 	if o.Ports == nil {
 		o.Ports = func(host string, port uint32) (string, uint32) { return host, port }
 	}
-	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
+	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, faults: map[string]*atomic.Int64{}, ownIP: ownAddress()}
 	e.names = upstream.NewNames(o.Resolver, o.Logger)
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -225,6 +226,18 @@ func (e *Engine) Close() error {
 		e.program.clusters.Retire(nil)
 	}
 	return e.logs.close()
+}
+
+// pause waits until at, which why stands for, or until the engine is closed.
+func (e *Engine) pause(at time.Time, why pauseEnd) pauseEnd {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return why
+	case <-e.ctx.Done():
+		return pauseLeft
+	}
 }
 
 // ownAddress is the first address of the machine that is not loopback, which is

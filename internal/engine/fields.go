@@ -53,11 +53,14 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts | retry_priority",
 	"envoy.config.route.v3.RedirectAction": "https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite" +
 		" response_code strip_query",
-	"envoy.config.route.v3.DirectResponseAction":                     "status body",
-	"envoy.config.core.v3.HeaderValueOption":                         "header append append_action keep_empty_value",
-	"envoy.extensions.filters.http.router.v3.Router":                 "suppress_envoy_headers | dynamic_stats start_child_span",
-	"envoy.extensions.filters.http.fault.v3.HTTPFault":               "abort",
-	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status percentage",
+	"envoy.config.route.v3.DirectResponseAction":     "status body",
+	"envoy.config.core.v3.HeaderValueOption":         "header append append_action keep_empty_value",
+	"envoy.extensions.filters.http.router.v3.Router": "suppress_envoy_headers | dynamic_stats start_child_span",
+	"envoy.extensions.filters.http.fault.v3.HTTPFault": "delay abort upstream_cluster downstream_nodes headers max_active_faults delay_percent_runtime" +
+		" abort_percent_runtime delay_duration_runtime abort_http_status_runtime abort_grpc_status_runtime max_active_faults_runtime" +
+		" | response_rate_limit_percent_runtime disable_downstream_cluster_stats",
+	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status grpc_status header_abort percentage",
+	"envoy.extensions.filters.common.fault.v3.FaultDelay":            "fixed_delay header_delay percentage",
 	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": "common_tls_context require_client_certificate | disable_stateless_session_resumption",
 	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext": "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols" +
 		" validation_context combined_validation_context validation_context_sds_secret_config",

@@ -24,6 +24,7 @@ type h2client struct {
 	up   *upstream.Conn
 	upst *http2.Stream
 	gone bool
+	wake chan struct{} // closed when the client goes away; nil: nobody waits
 }
 
 // abort is called when the client resets the stream or goes away.
@@ -31,6 +32,10 @@ func (c *h2client) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true
+	if c.wake != nil {
+		close(c.wake)
+		c.wake = nil
+	}
 	if c.up != nil {
 		c.up.Interrupt()
 	}
@@ -101,6 +106,31 @@ func (c *h2client) trailers() *header.List { return c.st.Trailers() }
 func (c *h2client) unlimit()   { c.st.SetReadDeadline(time.Time{}) }
 func (c *h2client) interrupt() { c.st.SetReadDeadline(pastTime) }
 func (c *h2client) resume()    { c.st.SetReadDeadline(time.Time{}) }
+
+// pause implements client. The body waits in the stream's window meanwhile: what
+// comes of it does not keep the client from being taken for idle.
+func (c *h2client) pause(d, idle time.Duration) pauseEnd {
+	why := pauseOver
+	if idle > 0 && idle < d {
+		d, why = idle, pauseIdle
+	}
+	wake := make(chan struct{})
+	c.mu.Lock()
+	if c.gone {
+		close(wake)
+	} else {
+		c.wake = wake
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-wake:
+		return pauseLeft
+	case <-timer.C:
+		return why
+	}
+}
 
 // sendContinue implements client.
 func (c *h2client) sendContinue() error {

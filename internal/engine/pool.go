@@ -55,6 +55,7 @@ func (p *streamPool) get() *stream {
 }
 
 func (p *streamPool) put(s *stream) {
+	s.endFault()
 	s.streamState = streamState{}
 	p.pool.Put(s)
 }

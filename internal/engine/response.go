@@ -66,6 +66,7 @@ func (s *stream) finish() {
 		return // there is nobody to answer
 	}
 	s.finalize()
+	s.endFault()
 	if err := s.client.reply(s); err != nil {
 		s.lostClient()
 	}

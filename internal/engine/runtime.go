@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -41,6 +43,16 @@ func (rt runtime) fraction(f *corev3.RuntimeFractionalPercent) fraction {
 		}
 	}
 	return percent(f.GetDefaultValue())
+}
+
+// integer is the number that a key holds, or nil.
+func (rt runtime) integer(key string) *int64 {
+	n, ok := rt[key].GetKind().(*structpb.Value_NumberValue)
+	if !ok || n.NumberValue < 0 || n.NumberValue > math.MaxUint32 {
+		return nil
+	}
+	v := int64(n.NumberValue)
+	return &v
 }
 
 func percent(p *typev3.FractionalPercent) fraction {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -50,6 +51,7 @@ type streamState struct {
 	flags   responseFlags
 	body    []byte
 
+	fault      *atomic.Int64 // where the stream's fault is counted; nil: it has none
 	corsPolicy *corsPolicy
 	corsOrigin []byte
 	attempts   int
@@ -133,13 +135,28 @@ func (s *stream) localReply(status int, details string, body []byte) {
 	s.describe(h, body)
 }
 
+// localReplyGRPC answers with a status of gRPC, which clients of another protocol
+// do not get to know.
+func (s *stream) localReplyGRPC(code int64, details string, body []byte) {
+	if !isGRPC(&s.req.Headers) {
+		s.localReply(200, details, body)
+		return
+	}
+	h := s.beginReply(200, details)
+	if s.target != nil {
+		s.mutateReply(h)
+		s.addAttemptCount(h)
+	}
+	s.describeGRPC(h, code, body)
+}
+
 // describe adds the body and what tells of it; a gRPC client gets the status in
 // headers instead.
 func (s *stream) describe(h *header.List, body []byte) {
 	if isGRPC(&s.req.Headers) {
-		status := s.status
+		code := grpcCodeOf(s.status)
 		s.status = 200
-		s.describeGRPC(h, status, body)
+		s.describeGRPC(h, int64(code), body)
 		return
 	}
 	// An answer 204 has no body, and bytes after it would be taken for the
@@ -151,7 +168,9 @@ func (s *stream) describe(h *header.List, body []byte) {
 	if !h.Has("content-type") {
 		h.Add(hContentType, vTextPlain)
 	}
-	s.body = body
+	if s.status != 304 { // whose content-length is that of another answer
+		s.body = body
+	}
 }
 
 var (
@@ -177,10 +196,8 @@ func grpcCodeOf(status int) int {
 	return 2
 }
 
-// describeGRPC adds what a gRPC client reads instead of the HTTP status (Envoy's
-// httpToGrpcStatus).
-func (s *stream) describeGRPC(h *header.List, status int, body []byte) {
-	code := int64(grpcCodeOf(status))
+// describeGRPC adds what a gRPC client reads instead of the HTTP status.
+func (s *stream) describeGRPC(h *header.List, code int64, body []byte) {
 	h.Add(hContentType, vGRPC)
 	h.Add(hGRPCStatus, appendInt(&s.arena, code))
 	if len(body) > 0 {
@@ -192,7 +209,8 @@ func (s *stream) describeGRPC(h *header.List, status int, body []byte) {
 type responseFlags uint32
 
 const (
-	flagRetryLimit responseFlags = 1 << iota // comes first in logs
+	flagDelayInjected responseFlags = 1 << iota // logs have them in the order in which they come about
+	flagRetryLimit
 	flagNoRoute
 	flagNoCluster
 	flagNoHealthyUpstream
@@ -209,6 +227,7 @@ const (
 )
 
 var flagNames = []struct{ short, long string }{
+	{"DI", "DelayInjected"},
 	{"URX", "UpstreamRetryLimitExceeded"},
 	{"NR", "NoRouteFound"},
 	{"NC", "NoClusterFound"},
