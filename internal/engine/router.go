@@ -197,7 +197,7 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 			return s.connectFailure(err)
 		}
 		s.up.hold(conn)
-		s.upstreamAddress = h.AddressText()
+		s.upstreamAddress = conn.AddressText()
 		f, sent := s.up.send()
 		if f == failClosed && reused && !sent {
 			// The pool's connection had died: nothing of the request was

@@ -161,8 +161,11 @@ const (
 // discoveryType is the kind of the cluster and which addresses names have.
 func (b *clusterBuilder) discoveryType() (clusterv3.Cluster_DiscoveryType, clusterv3.Cluster_DnsLookupFamily) {
 	if u, given := b.svc.upstream(b.port.number); given {
+		if u.isLocalhost() {
+			// One program, which may listen on one of the two addresses only.
+			return clusterv3.Cluster_LOGICAL_DNS, clusterv3.Cluster_ALL
+		}
 		if u.isName() {
-			// localhost may have an IPv6 address only.
 			return clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_V4_PREFERRED
 		}
 		return clusterv3.Cluster_EDS, 0

@@ -83,6 +83,8 @@ func (u Upstream) isName() bool {
 	return err != nil
 }
 
+func (u Upstream) isLocalhost() bool { return strings.EqualFold(u.Address, "localhost") }
+
 // applyUpstreams gives the services their upstreams and makes the services that
 // only destinations know.
 func (t *translator) applyUpstreams(upstreams []Upstream) {

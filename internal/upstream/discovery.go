@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ import (
 // programs that have the cluster.
 type discovery struct {
 	cluster  string
-	logical  bool // one host for each name: the first of its addresses
+	logical  bool // one host: the first address, or any that can be reached
 	settings dnsSettings
 	load     *endpointv3.ClusterLoadAssignment
 	balance  balance
@@ -126,10 +127,11 @@ func (d *discovery) lookups() (out []*lookedUp) {
 
 // update notes the addresses of a name. As Envoy 1.40 does, a cluster of type
 // STRICT_DNS has no hosts for a name without addresses, and one of LOGICAL_DNS
-// keeps the host that it has.
+// keeps the host that it has. With addresses of both families, the one host of
+// LOGICAL_DNS is reached by whichever answers.
 func (d *discovery) update(l *lookedUp, addrs []netip.Addr) {
 	addrs = unique(addrs)
-	if d.logical && len(addrs) > 1 {
+	if d.logical && len(addrs) > 1 && d.settings.family != family(clusterv3.Cluster_ALL) {
 		addrs = addrs[:1]
 	}
 	d.mu.Lock()
@@ -163,12 +165,11 @@ func (d *discovery) rebuild() (gone []*Host) {
 	workloads := map[Workload]*Workload{}
 	used := map[string]*Host{}
 	for _, l := range d.list {
-		for _, ip := range l.addrs {
-			address := net.JoinHostPort(ip.String(), l.port)
+		for _, address := range d.hostsOf(l) {
 			h := used[address]
 			if h == nil {
 				if h = d.known[address]; h == nil {
-					h = d.newHost(address)
+					h = d.host(address)
 				}
 				used[address] = h
 			}
@@ -186,6 +187,27 @@ func (d *discovery) rebuild() (gone []*Host) {
 	d.members.Store(m)
 	d.changed(m.hosts)
 	return gone
+}
+
+// hostsOf is the hosts that a name stands for: addresses, or several of them with
+// blanks between for one host that has them all.
+func (d *discovery) hostsOf(l *lookedUp) (out []string) {
+	for _, ip := range l.addrs {
+		out = append(out, net.JoinHostPort(ip.String(), l.port))
+	}
+	if d.logical && len(out) > 0 {
+		return []string{strings.Join(out, " ")}
+	}
+	return out
+}
+
+func (d *discovery) host(addresses string) *Host {
+	all := strings.Fields(addresses)
+	h := d.newHost(all[0])
+	if len(all) > 1 {
+		h.dial, h.several = firstOf(h.dial, all), true
+	}
+	return h
 }
 
 // stop ends the lookups and returns the hosts at that time.

@@ -26,9 +26,10 @@ type Host struct {
 	// Address is what is dialled: "ip:port", or "name:port" to be resolved.
 	Address string
 
-	text   []byte
-	limits *limits
-	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	text    []byte
+	several bool // addresses, of which Address is the first
+	limits  *limits
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
 	active  atomic.Int64 // requests under way
 	mu      sync.Mutex
@@ -50,6 +51,7 @@ type Conn struct {
 	idleSince time.Time
 	deadline  time.Time
 	probe     probe
+	text      []byte
 }
 
 // Host returns the endpoint at the other end.
@@ -108,7 +110,10 @@ func (h *Host) connect(ctx context.Context, timeout time.Duration) (*Conn, error
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: nc, host: h, probe: newProbe(nc)}
+	c := &Conn{Conn: nc, host: h, probe: newProbe(nc), text: h.text}
+	if h.several {
+		c.text = []byte(nc.RemoteAddr().String())
+	}
 	c.use()
 	return c, nil
 }
@@ -319,6 +324,10 @@ func (c *Conn) ClearTimeout() {
 	c.deadline = time.Time{}
 	_ = c.SetDeadline(time.Time{})
 }
+
+// AddressText is the address at the other end as bytes, for logs; it must not be
+// changed.
+func (c *Conn) AddressText() []byte { return c.text }
 
 // AddressText is the address as bytes, for logs; it must not be changed.
 func (h *Host) AddressText() []byte { return h.text }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -272,6 +273,50 @@ func TestNamesSurviveASwap(t *testing.T) {
 		if n := b.count("a.test") - before; n != 10 {
 			t.Errorf("the name was looked up %d times in ten minutes: lookups of a set that is gone go on", n)
 		}
+	})
+}
+
+// TestOneHostOfSeveralAddresses: LOGICAL_DNS with both families reaches its host by
+// the address that answers, and does not wait long for one that does not.
+func TestOneHostOfSeveralAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, p := newBook(), &pipes{}
+		b.set("a.test", 0, "2001:db8::1", "192.0.2.1", "192.0.2.2")
+		var dialled []string
+		var mu sync.Mutex
+		refused, silent := "192.0.2.1:80", "192.0.2.2:80"
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			mu.Lock()
+			dialled = append(dialled, address)
+			mu.Unlock()
+			switch address {
+			case refused:
+				return nil, errors.New("refused")
+			case silent:
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return p.dial(ctx, network, address)
+		}
+		names := NewNames(b, slog.New(slog.DiscardHandler))
+		config := named("a", clusterv3.Cluster_LOGICAL_DNS, "a.test")
+		config.DnsLookupFamily = clusterv3.Cluster_ALL //nolint:staticcheck // as above
+		s, errs := NewSet(nil, []*clusterv3.Cluster{config}, nil, dial, names)
+		if len(errs) > 0 || s.Wait(t.Context()) != nil {
+			t.Fatal(errs)
+		}
+		expect(t, s.Cluster("a"), "192.0.2.1:80")
+		began := time.Now()
+		c, err := acquire(t, s.Cluster("a").Hosts()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began); d != headStart || fmt.Sprint(dialled) != "[192.0.2.1:80 192.0.2.2:80 [2001:db8::1]:80]" {
+			t.Errorf("connected after %v, having dialled %v", d, dialled)
+		}
+		c.Discard()
+		names.Close()
+		s.Retire(nil)
 	})
 }
 

@@ -187,3 +187,21 @@ func TestNameThatAppears(t *testing.T) {
 		n.agree("after")
 	}
 }
+
+// TestNameWithOneDeadAddress: the one host of a LOGICAL_DNS cluster is reached by the
+// address that somebody listens on.
+func TestNameWithOneDeadAddress(t *testing.T) {
+	b := newBench(t, planesOf(t))
+	server, err := nameserver.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	for _, listens := range []string{"127.0.0.1", "::1"} {
+		server.Set("svc.test", nameserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}, TTL: 1000})
+		n := &names{t, server, b.corners(fmt.Sprintf(namesBootstrap, "LOGICAL_DNS", "ALL", "1s", false, server.Port(), listenEverywhere(t, listens)))}
+		if got := n.agree(listens); !strings.HasPrefix(got, "200") || strings.Contains(got, ";") {
+			t.Errorf("%s: %s", listens, got)
+		}
+	}
+}
