@@ -290,8 +290,8 @@ func (s *dnsSettings) afterFailure(n int) time.Duration {
 		return s.refresh
 	}
 	limit := s.failMax
-	if n < 30 {
-		limit = min(limit, s.failBase*time.Duration(int64(1)<<n-1))
+	if steps := time.Duration(1)<<min(n, 62) - 1; steps < s.failMax/s.failBase {
+		limit = s.failBase * steps
 	}
 	return max(rand.N(limit), time.Millisecond)
 }

@@ -381,3 +381,15 @@ func TestSystemResolver(t *testing.T) {
 		}
 	}
 }
+
+// TestAfterFailure: however often a name could not be looked up, the next lookup comes within the limit.
+func TestAfterFailure(t *testing.T) {
+	for _, base := range []time.Duration{time.Millisecond, 30 * time.Second, 1000 * time.Hour} {
+		s := &dnsSettings{failBase: base, failMax: 10 * base}
+		for n := 1; n < 100; n++ {
+			if d := s.afterFailure(n); d < time.Millisecond || d > s.failMax {
+				t.Fatalf("base %v, failure %d: after %v", base, n, d)
+			}
+		}
+	}
+}
