@@ -215,6 +215,11 @@ type directResponse struct {
 func (s *stream) direct() {
 	d := s.route.direct
 	h := s.beginReply(d.status, "direct_response")
+	if d.status == 201 || d.status/100 == 3 {
+		// Envoy names the place also where the configuration does not: the
+		// request's own URL (its router filter).
+		h.Add(hLocation, s.location(&redirect{}))
+	}
 	s.mutateReply(h)
 	s.describe(h, d.body)
 }
@@ -235,6 +240,14 @@ type redirect struct {
 // action replaces.
 func (s *stream) redirect() {
 	r := s.route.redirect
+	location := s.location(r)
+	h := s.beginReply(r.status, "direct_response")
+	h.Add(hLocation, location)
+	s.mutateReply(h)
+}
+
+// location is the URL of the request with what the action replaces.
+func (s *stream) location(r *redirect) []byte {
 	b := s.arena.Start()
 	scheme := s.scheme
 	switch {
@@ -257,10 +270,7 @@ func (s *stream) redirect() {
 	if hasQuery && !r.stripQuery {
 		b = append(append(b, '?'), query...)
 	}
-	location := s.arena.Done(b)
-	h := s.beginReply(r.status, "direct_response")
-	h.Add(hLocation, location)
-	s.mutateReply(h)
+	return s.arena.Done(b)
 }
 
 func (s *stream) appendRedirectHost(b []byte, r *redirect, scheme []byte) []byte {
