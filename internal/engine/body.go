@@ -20,6 +20,7 @@ type requestBody struct {
 	base    int // buf[base:] is the window
 	r, w    int // buf[r:w] has not been taken
 	own     bool
+	raw     int64 // bytes that were taken, framing included
 	done    bool
 }
 
@@ -38,12 +39,25 @@ func (b *requestBody) ended() bool { return b.done }
 // rest is what the client has sent beyond the body, as far as it is here.
 func (b *requestBody) rest() []byte { return b.buf[b.r:b.w] }
 
+// wire is how much of the body has come, framing included: what was taken, and what
+// lies here of one that nobody wanted.
+func (b *requestBody) wire() int64 {
+	here := int64(b.w - b.r)
+	switch {
+	case b.done || b.c == nil:
+		here = 0
+	case b.framing == http1.Length:
+		here = min(here, b.left)
+	}
+	return b.raw + here
+}
+
 // release gives back what begin and fill took.
 func (b *requestBody) release() {
 	if b.own {
 		b.c.engine.buffers.put(b.buf)
 	}
-	b.buf, b.own = nil, false
+	b.buf, b.own, b.raw, b.r, b.w = nil, false, 0, 0, 0
 }
 
 // readAhead reads more of what the client sends without taking any of it, into a
@@ -81,6 +95,7 @@ func (b *requestBody) buffered() ([]byte, error) {
 		data := b.buf[b.r:b.w]
 		data = data[:min(int64(len(data)), b.left)]
 		b.r += len(data)
+		b.raw += int64(len(data))
 		b.left -= int64(len(data))
 		b.done = b.left == 0
 		return data, nil
@@ -91,6 +106,7 @@ func (b *requestBody) buffered() ([]byte, error) {
 			return nil, errBadBody
 		}
 		b.r += n
+		b.raw += int64(n)
 		b.done = done
 		if len(data) > 0 {
 			return data, nil

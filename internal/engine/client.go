@@ -41,6 +41,10 @@ type client interface {
 	// away is noticed. It ends early when nothing comes for as long as idle.
 	pause(d, idle time.Duration) pauseEnd
 
+	// wire is what has gone over the connection for the request and its answer, in
+	// bytes, heads and framing included: what Envoy's BytesMeter counts.
+	wire() (received, sent int64)
+
 	// sendContinue sends 100 Continue.
 	sendContinue() error
 	// reply sends the local reply of s whole.

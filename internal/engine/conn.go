@@ -41,6 +41,7 @@ type conn struct {
 	vec            [2][]byte
 	bufs           net.Buffers
 	requests       int
+	wireSent       int64 // bytes of the answer at hand
 }
 
 // States of a connection, for draining.
@@ -215,6 +216,7 @@ func (c *conn) refuse(s *stream, e *http1.Error) {
 	s.manager, s.prog = c.chain.manager, c.lp.prog
 	s.req.Headers.Reset()
 	s.req.Minor, s.closing = 1, true
+	c.head = c.w // all that has come counts as the request
 	s.flags |= flagDownstreamProtocolError
 	if e.Status == 408 {
 		s.flags = 0
@@ -241,7 +243,7 @@ func (c *conn) exchange(s *stream) bool {
 	}
 	if s.req.Expect100 && !s.manager.proxy100 {
 		// Envoy asks for the body itself, whatever becomes of the request.
-		if _, err := c.nc.Write(text100); err != nil {
+		if c.sendContinue() != nil {
 			return false
 		}
 	}
@@ -273,7 +275,7 @@ func (c *conn) consume() {
 	}
 	c.w = copy(c.in, rest)
 	c.body.release()
-	c.head = 0
+	c.head, c.wireSent = 0, 0
 	if c.w == 0 {
 		c.engine.buffers.put(c.in)
 		c.in = nil
@@ -361,6 +363,9 @@ func (c *conn) pause(d, idle time.Duration) pauseEnd {
 	}
 }
 
+// wire implements client.
+func (c *conn) wire() (received, sent int64) { return int64(c.head) + c.body.wire(), c.wireSent }
+
 // sendContinue implements client.
 func (c *conn) sendContinue() error { return c.write(text100, nil) }
 
@@ -381,6 +386,7 @@ func (c *conn) close() {
 
 // write sends a, then b, in as few system calls as it can.
 func (c *conn) write(a, b []byte) error {
+	c.wireSent += int64(len(a) + len(b))
 	if len(b) == 0 {
 		_, err := c.nc.Write(a)
 		return err

@@ -128,4 +128,5 @@ func (s *stream) logEnd() {
 	if s.end.IsZero() {
 		s.end = time.Now()
 	}
+	s.wireReceived, s.wireSent = s.client.wire()
 }

@@ -67,7 +67,7 @@ func (s *stream) observe() {
 	if m == nil {
 		m = s.resolveMetrics(cache, key)
 	}
-	m.Observe(s.end.Sub(s.start), s.received, s.sent)
+	m.Observe(s.end.Sub(s.start), s.wireReceived, s.wireSent)
 }
 
 // metricGRPC is the status of a gRPC request. Istio's filter stands behind those

@@ -252,3 +252,25 @@ func (b *bench) family(name string) *dto.MetricFamily {
 	}
 	return families[name]
 }
+
+// TestRequestSizes: the metrics of sizes are the bytes on the wire, as Istio's filter
+// takes them from Envoy's meter (test/square compares those with a real Envoy's).
+func TestRequestSizes(t *testing.T) {
+	b := start(t, bootstrap("", plainRoute, ""))
+	c := b.dial()
+	request := "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+	var sent int
+	for range 3 {
+		before := b.requests()
+		r := c.Do([]byte(request), "POST")
+		b.counted(before)
+		sent = len(r.Body)
+	}
+	sum := func(name string) float64 { return b.family(name).GetMetric()[0].GetHistogram().GetSampleSum() }
+	if got, want := sum("istio_request_bytes"), float64(3*len(request)); got != want {
+		t.Errorf("istio_request_bytes: sum %v, want %v", got, want)
+	}
+	if got := sum("istio_response_bytes"); got < float64(3*(sent+50)) {
+		t.Errorf("istio_response_bytes: sum %v, want more than three bodies of %d", got, sent)
+	}
+}

@@ -70,6 +70,8 @@ type streamState struct {
 	end           time.Time
 	received      int64 // bytes of the request's body
 	sent          int64 // bytes of the answer's body
+	// The same with heads and framing, before TLS; known at the end.
+	wireReceived, wireSent int64
 }
 
 // begin makes the stream ready for a request that arrived at now.

@@ -42,10 +42,12 @@ func (s *stream) tunnel() {
 	})
 	n, err := io.CopyBuffer(struct{ io.Writer }{c.nc}, struct{ io.Reader }{up}, x.buf)
 	s.sent += n
+	c.wireSent += n
 	s.end = time.Now()
 	_ = c.nc.SetReadDeadline(pastTime)
 	x.pump.done.Wait()
 	s.received += received.Load()
+	c.body.raw += received.Load()
 	if err != nil {
 		s.flags |= flagDownstreamClosed
 		s.details = "downstream_remote_disconnect"

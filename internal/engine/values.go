@@ -54,6 +54,10 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return strconv.AppendInt(dst, s.received, 10), true
 	case format.BytesSent:
 		return strconv.AppendInt(dst, s.sent, 10), true
+	case format.WireBytesReceived:
+		return strconv.AppendInt(dst, s.wireReceived, 10), true
+	case format.WireBytesSent:
+		return strconv.AppendInt(dst, s.wireSent, 10), true
 	case format.UpstreamRequestAttemptCount:
 		return strconv.AppendInt(dst, int64(s.attempts), 10), true
 	case format.ConnectionID:

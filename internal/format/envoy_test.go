@@ -22,7 +22,7 @@ var notRun = map[string]string{
 }
 
 // notRunLike are groups of them: certificates, TLS to services, bytes on the wire.
-var notRunLike = regexp.MustCompile(`^(UPSTREAM_(TLS|PEER|LOCAL_(DNS|URI))_|DOWNSTREAM_(PEER|TLS_(GROUP|SESSION))|DOWNSTREAM_LOCAL_(SUBJECT|[A-Z]*_SAN)|(UP|DOWN)STREAM_(WIRE|HEADER|DECOMPRESSED_HEADER)_)`)
+var notRunLike = regexp.MustCompile(`^(UPSTREAM_(TLS|PEER|LOCAL_(DNS|URI))_|DOWNSTREAM_(PEER|TLS_(GROUP|SESSION))|DOWNSTREAM_LOCAL_(SUBJECT|[A-Z]*_SAN)|UPSTREAM_WIRE_|(UP|DOWN)STREAM_(HEADER|DECOMPRESSED_HEADER)_)`)
 
 var operatorName = regexp.MustCompile(`^%([A-Z0-9_]+)`)
 

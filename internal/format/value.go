@@ -14,6 +14,8 @@ const (
 	ResponseFlagsLong
 	BytesReceived
 	BytesSent
+	WireBytesReceived
+	WireBytesSent
 	Duration
 	RequestDuration
 	ResponseDuration
@@ -113,6 +115,8 @@ var operators = map[string]operator{
 	"RESPONSE_FLAGS_LONG":            {value: ResponseFlagsLong},
 	"BYTES_RECEIVED":                 {value: BytesReceived, numeric: true},
 	"BYTES_SENT":                     {value: BytesSent, numeric: true},
+	"DOWNSTREAM_WIRE_BYTES_RECEIVED": {value: WireBytesReceived, numeric: true},
+	"DOWNSTREAM_WIRE_BYTES_SENT":     {value: WireBytesSent, numeric: true},
 	"DURATION":                       {value: Duration, numeric: true},
 	"REQUEST_DURATION":               {value: RequestDuration, numeric: true},
 	"REQUEST_TX_DURATION":            {value: RequestTxDuration, numeric: true},

@@ -74,6 +74,7 @@ func (s *Session) dataFrame(f *frame) error {
 		s.giveBack(uint32(size))
 		return nil
 	}
+	st.wireIn.Add(int64(frameHeaderLen + size))
 	if st.recvEnd {
 		s.giveBack(uint32(size))
 		return s.resetStream(st, StreamClosed)
@@ -120,6 +121,7 @@ func (s *Session) headersFrame(f *frame) error {
 	if f.stream == 0 {
 		return connError(ProtocolError, "HEADERS without a stream")
 	}
+	size := len(f.payload)
 	if err := f.unpad(); err != nil {
 		return err
 	}
@@ -138,6 +140,7 @@ func (s *Session) headersFrame(f *frame) error {
 		return err
 	}
 	s.block = headerBlock{stream: st, id: f.stream, open: true, endStream: f.has(flagEndStream)}
+	s.block.count(size)
 	s.hr = headReader{opts: &s.opts, kind: kind, head: &Head{ContentLength: -1}}
 	return s.blockPart(f)
 }
@@ -186,7 +189,15 @@ func (s *Session) continuationFrame(f *frame) error {
 	if s.block.frames++; s.block.frames > maxContinuations {
 		return connError(EnhanceYourCalm, "a header block in too many pieces")
 	}
+	s.block.count(len(f.payload))
 	return s.blockPart(f)
+}
+
+// count notes a frame of the block.
+func (b *headerBlock) count(size int) {
+	if b.stream != nil {
+		b.stream.wireIn.Add(int64(frameHeaderLen + size))
+	}
 }
 
 func (s *Session) blockPart(f *frame) error {

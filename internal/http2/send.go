@@ -71,7 +71,9 @@ func (s *Session) encode(st *Stream, pseudo [][2]string, h *header.List, end boo
 			_ = s.enc.WriteField(hpack.HeaderField{Name: string(h.Fields[i].Name), Value: string(h.Fields[i].Value)})
 		}
 	}
+	before := len(s.out)
 	s.out = appendHeaders(s.out, st.id, s.encoded.Bytes(), end, s.peer.maxFrame)
+	st.wireOut.Add(int64(len(s.out) - before))
 }
 
 // Open sends a request's head on a new stream; end says that nothing follows. It
@@ -198,6 +200,7 @@ func (s *Session) appendData(st *Stream, p []byte, end bool) {
 	}
 	s.out = appendFrameHeader(s.out, frameData, flags, st.id, len(p))
 	s.out = append(s.out, p...)
+	st.wireOut.Add(int64(frameHeaderLen + len(p)))
 	st.sendWindow -= int64(len(p))
 	s.sendWindow -= int64(len(p))
 }

@@ -3,6 +3,7 @@ package http2
 import (
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -16,6 +17,8 @@ type Stream struct {
 	id uint32
 
 	readable, writable chan struct{}
+
+	wireIn, wireOut atomic.Int64 // bytes of its frames
 
 	// What follows is guarded by s.mu.
 	head, trailers *Head
@@ -52,6 +55,10 @@ func (st *Stream) ID() uint32 { return st.id }
 // Head is the request's head on the answering side, and on the asking side the
 // answer's once ReadHead has returned nil.
 func (st *Stream) Head() *Head { return st.head }
+
+// Wire returns how many bytes of HEADERS, CONTINUATION and DATA frames have come
+// for the stream and gone for it so far, the frames' heads included.
+func (st *Stream) Wire() (received, sent int64) { return st.wireIn.Load(), st.wireOut.Load() }
 
 // HeadOnly reports whether nothing follows the head.
 func (st *Stream) HeadOnly() bool { return st.headOnly }

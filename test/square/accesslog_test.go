@@ -3,6 +3,7 @@ package square
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,13 +45,19 @@ func TestGuideAccessLog(t *testing.T) {
 // standard output, which end with the process.
 func logsOf(t *testing.T, planes []plane, bootstrap []byte, desk *rawhttp.Desk, cases []*Case) [][]map[string]any {
 	t.Helper()
+	return logsOver(t, planes, bootstrap, desk, cases, (*Corner).do)
+}
+
+// logsOver is logsOf with another way to send the requests.
+func logsOver(t *testing.T, planes []plane, bootstrap []byte, desk *rawhttp.Desk, cases []*Case, do func(*Corner, *Case) (Answer, error)) [][]map[string]any {
+	t.Helper()
 	corners, err := start(planes, t.TempDir(), bootstrap, desk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, corner := range corners {
 		for _, c := range cases {
-			if _, err := corner.do(c); err != nil {
+			if _, err := do(corner, c); err != nil {
 				t.Errorf("requests:%d: %s: %v", c.Line, corner.Name, err)
 			}
 		}
@@ -151,6 +158,98 @@ func TestAccessLogOperators(t *testing.T) {
 	}
 }
 
+// TestWireBytes compares the bytes that requests and answers have on the wire,
+// which Istio's metrics of sizes are, over HTTP/1.1 and HTTP/2: those of requests to
+// the byte. How an answer of HTTP/2 writes its head is the encoder's choice, and how
+// much goes into one chunk or frame depends on when it comes, so that these may
+// differ a little. Bodies of HTTP/2 that nobody reads are left out: Envoy logs such a
+// request before it has sent anything, with 0 bytes.
+func TestWireBytes(t *testing.T) {
+	planes := planesOf(t)
+	desk := rawhttp.NewDesk()
+	up, err := rawhttp.Listen("up", desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(up.Close)
+	for _, protocol := range []struct {
+		name string
+		do   func(*Corner, *Case) (Answer, error)
+		head float64 // what the sizes of answers may differ by
+		// What those of requests may: HPACK writes the test's numbers of requests
+		// in five or six bits a digit.
+		number float64
+	}{{"HTTP1", (*Corner).do, 0, 0}, {"HTTP2", (*Corner).doHTTP2, 32, 1}} {
+		t.Run(protocol.name, func(t *testing.T) {
+			theirs, ours := byTarget(t, planes, up, desk, protocol.do)
+			for target, want := range theirs {
+				slack := protocol.head
+				if strings.HasSuffix(target, "chunked") {
+					slack += 128
+				}
+				if protocol.head > 0 && strings.HasSuffix(target, "unread") {
+					continue
+				}
+				got := ours[target]
+				if math.Abs(want.received-got.received) > protocol.number || math.Abs(want.sent-got.sent) > slack {
+					t.Errorf("%s: %+v, want %+v (the sent within %v)", target, got, want, slack)
+				}
+			}
+			if len(theirs) != len(ours) || len(theirs) < 20 {
+				t.Errorf("%d lines of %s, %d of %s", len(theirs), planes[0].name, len(ours), planes[1].name)
+			}
+		})
+	}
+}
+
+// wireBytes are those of one request.
+type wireBytes struct{ received, sent float64 }
+
+// byTarget sends requests of many sizes, each to a target of its own, and returns
+// what the first two planes log of them.
+func byTarget(t *testing.T, planes []plane, up *rawhttp.Upstream, desk *rawhttp.Desk, do func(*Corner, *Case) (Answer, error)) (theirs, ours map[string]wireBytes) {
+	t.Helper()
+	var cases []*Case
+	add := func(method, target string, body []byte, plan rawhttp.Plan) {
+		fields := rawhttp.Fields{{Name: "Host", Value: "h.test"}}
+		if body != nil {
+			fields = append(fields, rawhttp.Field{Name: "content-length", Value: fmt.Sprint(len(body))})
+		}
+		cases = append(cases, &Case{Request: Request{Method: method, Target: target, Fields: fields, Body: body}, Plan: plan})
+	}
+	for _, target := range []string{"/direct", "/redirect", "/dead", "/none", "/missing"} {
+		add("GET", target, nil, rawhttp.Plan{})
+		add("POST", target+"?unread", []byte("hello"), rawhttp.Plan{})
+	}
+	for _, size := range []int{0, 1, 100, 5000, 40000} {
+		body := []byte(strings.Repeat("x", size))
+		add("PUT", fmt.Sprintf("/up?%d-up", size), body, rawhttp.Plan{})
+		add("GET", fmt.Sprintf("/up?%d-down", size), nil, rawhttp.Plan{Body: body})
+		add("GET", fmt.Sprintf("/up?%d-chunked", size), nil, rawhttp.Plan{Body: body, Chunked: true})
+		add("HEAD", fmt.Sprintf("/up?%d-head", size), nil, rawhttp.Plan{Body: body})
+	}
+	logs := logsOver(t, planes, logBootstrap(t, up.Port(), wireLog()), desk, cases, do)
+	out := [2]map[string]wireBytes{{}, {}}
+	for i := range out {
+		for _, line := range logs[i] {
+			received, _ := line["received"].(float64)
+			sent, _ := line["sent"].(float64)
+			out[i][fmt.Sprint(line["target"])] = wireBytes{received, sent}
+		}
+	}
+	return out[0], out[1]
+}
+
+func wireLog() []any {
+	type m = map[string]any
+	return []any{m{"name": "json", "typed_config": m{
+		"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+		"log_format": m{"json_format": m{
+			"target": "%REQ(:path)%", "code": "%RESPONSE_CODE%", "received": "%DOWNSTREAM_WIRE_BYTES_RECEIVED%", "sent": "%DOWNSTREAM_WIRE_BYTES_SENT%",
+		}},
+	}}}
+}
+
 func logCases() (out []*Case) {
 	for _, c := range logRequests {
 		out = append(out, &Case{Request: Request{Method: c.method, Target: c.target, Fields: c.fields, Body: c.body}})
@@ -234,7 +333,7 @@ var logRequests = []struct {
 // logOperators are formats of which each is a field of the log.
 var logOperators = strings.Fields(`
 %ACCESS_LOG_TYPE% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)% %RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%
-%BYTES_RECEIVED% %BYTES_SENT% %BYTES_RETRANSMITTED% %DURATION% %REQUEST_DURATION% %REQUEST_TX_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%
+%BYTES_RECEIVED% %BYTES_SENT% %DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT% %BYTES_RETRANSMITTED% %DURATION% %REQUEST_DURATION% %REQUEST_TX_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%
 %ROUNDTRIP_DURATION% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %ROUTE_NAME% %LISTENER_NAME% %FILTER_CHAIN_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_CLUSTER_RAW%
 %UPSTREAM_PROTOCOL% %UPSTREAM_HOST% %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS%
 %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)% %UPSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_ADDRESS%
