@@ -106,7 +106,12 @@ func destinationRuleFields() []Field {
 // share.
 func policyFields(path string) []Field {
 	const kind = resource.KindDestinationRule
-	out := rules(kind, Refused, "TLS to services, which the engine does not speak (a stock Envoy does)", path+".tls")
+	out := rules(kind, Built, "", path+".tls")
+	out = append(out, Field{
+		Kind: kind, Path: path + ".tls.mode", State: Refused, Why: "mutual TLS of a mesh, whose certificates a gateway without one does not have",
+		Except: []string{"DISABLE", "SIMPLE", "MUTUAL"},
+	})
+	out = append(out, rules(kind, Refused, "lists of revoked certificates, which the engine does not read (a stock Envoy does)", path+".tls.caCrl")...)
 	out = append(out, Field{
 		Kind: kind, Path: path + ".loadBalancer.simple", State: Refused, Why: "the original destination as load balancing, which the engine does not do",
 		Except: []string{"UNSPECIFIED", "LEAST_CONN", "RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"},

@@ -37,7 +37,9 @@ type compiler struct {
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
 	secrets  map[string]*tlsv3.Secret
-	faults   map[string]*atomic.Int64 // under way, by stat_prefix
+	faults   map[string]*atomic.Int64   // under way, by stat_prefix
+	sockets  map[string]*clusterSockets // by cluster
+	before   map[string]*clusterSockets // those of the program that is served
 	diags    diag.List
 }
 
@@ -49,10 +51,12 @@ func Compile(s *xds.Snapshot) (*Program, diag.List) {
 
 func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	var prev *upstream.Set
+	c := &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names, faults: e.faults}
 	if e.program != nil {
 		prev = e.program.clusters
+		c.before = e.program.sockets
 	}
-	return compile(s, prev, &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names, faults: e.faults})
+	return compile(s, prev, c)
 }
 
 func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.List) {
@@ -62,6 +66,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 	c.routes = map[string]*routev3.RouteConfiguration{}
 	c.tables = map[string]*routeTable{}
 	c.secrets = map[string]*tlsv3.Secret{}
+	c.sockets = map[string]*clusterSockets{}
 	for _, r := range s.Routes {
 		c.routes[r.GetName()] = r
 	}
@@ -111,17 +116,26 @@ func prefixed(path string, err error) error {
 func (c *compiler) compileClusters(prev *upstream.Set) {
 	usable := c.snap.Clusters[:0:0]
 	for _, cl := range c.snap.Clusters {
-		if err := checkCluster(cl); err != nil {
+		err := checkCluster(cl)
+		var sockets *clusterSockets
+		if err == nil {
+			sockets, err = c.compileSockets(cl)
+		}
+		if err == nil && c.sockets[cl.GetName()] != nil {
+			err = errors.New("the name is used twice")
+		}
+		if err != nil {
 			c.report(xds.ClusterKey(cl.GetName()), "cluster "+cl.GetName(), err)
 			continue
 		}
+		c.sockets[cl.GetName()] = sockets
 		usable = append(usable, cl)
 	}
-	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, c.dial, c.names)
+	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, c.dial, c.names, c.choose)
 	for _, err := range errs {
 		c.report("", "", err)
 	}
-	c.prog.clusters = set
+	c.prog.clusters, c.prog.sockets = set, c.sockets
 	c.prog.http2At = map[string]diag.Pos{}
 	for _, cl := range usable {
 		if built := set.Cluster(cl.GetName()); built == nil || !built.HTTP2 {

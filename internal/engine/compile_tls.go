@@ -30,20 +30,9 @@ func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
 	if err := tlsVersions(cfg, common.GetTlsParams()); err != nil {
 		return nil, err
 	}
-	certs := slices.Clone(common.GetTlsCertificates())
-	for _, sds := range common.GetTlsCertificateSdsSecretConfigs() {
-		sec := c.secrets[sds.GetName()]
-		if sec.GetTlsCertificate() == nil {
-			return nil, fmt.Errorf("there is no certificate with the name %q", sds.GetName())
-		}
-		certs = append(certs, sec.GetTlsCertificate())
-	}
-	for _, cert := range certs {
-		pair, err := keyPair(cert)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Certificates = append(cfg.Certificates, pair)
+	var err error
+	if cfg.Certificates, err = c.keyPairs(common); err != nil {
+		return nil, err
 	}
 	if len(cfg.Certificates) == 0 {
 		return nil, errors.New("no certificate")
@@ -53,6 +42,27 @@ func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// keyPairs are the certificates that a TLS context shows the other side.
+func (c *compiler) keyPairs(common *tlsv3.CommonTlsContext) ([]tls.Certificate, error) {
+	certs := slices.Clone(common.GetTlsCertificates())
+	for _, sds := range common.GetTlsCertificateSdsSecretConfigs() {
+		sec := c.secrets[sds.GetName()]
+		if sec.GetTlsCertificate() == nil {
+			return nil, errNoSecret{"certificate", sds.GetName()}
+		}
+		certs = append(certs, sec.GetTlsCertificate())
+	}
+	var out []tls.Certificate
+	for _, cert := range certs {
+		pair, err := keyPair(cert)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pair)
+	}
+	return out, nil
 }
 
 // clientCertificates makes the handshake ask for the client's certificate and

@@ -165,12 +165,22 @@ func (x *exchange) expired() bool {
 // connect takes a connection from the host's pool. An idle one is had without
 // any context.
 func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.Conn, bool, error) {
-	if c := h.Idle(); c != nil {
+	name := x.serviceName()
+	if c := h.Idle(name); c != nil {
 		return c, true, nil
 	}
 	ctx, cancel := x.context()
 	defer cancel()
-	return h.Acquire(ctx, timeout)
+	return h.Acquire(ctx, timeout, name)
+}
+
+// serviceName is what the request calls the service, where connections depend on
+// it: its host, as the service will see it, without a port.
+func (x *exchange) serviceName() []byte {
+	if !x.s.target.cluster.ByName {
+		return nil
+	}
+	return hostOnly(x.s.authority)
 }
 
 // context ends with the engine, and with the route's timeout if that runs.

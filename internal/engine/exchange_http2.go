@@ -46,7 +46,7 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Session, error) {
 	ctx, cancel := x.context()
 	defer cancel()
-	return h.Session(ctx, timeout)
+	return h.Session(ctx, timeout, x.serviceName())
 }
 
 // sendHTTP2 opens a stream with the request's head; the body follows by the pump.

@@ -62,15 +62,16 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status grpc_status header_abort percentage",
 	"envoy.extensions.filters.common.fault.v3.FaultDelay":            "fixed_delay header_delay percentage",
 	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": "common_tls_context require_client_certificate | disable_stateless_session_resumption",
+	"envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext":   "common_tls_context sni auto_host_sni auto_sni_san_validation | max_session_keys",
 	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext": "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols" +
 		" validation_context combined_validation_context validation_context_sds_secret_config",
 	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext": "default_validation_context validation_context_sds_secret_config",
 	"envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext": "trusted_ca match_typed_subject_alt_names match_subject_alt_names verify_certificate_hash" +
-		" verify_certificate_spki",
+		" verify_certificate_spki system_root_certs",
 	"envoy.extensions.transport_sockets.tls.v3.TlsParameters":   "tls_minimum_protocol_version tls_maximum_protocol_version",
 	"envoy.extensions.transport_sockets.tls.v3.TlsCertificate":  "certificate_chain private_key",
 	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": "name | sds_config",
-	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket_matches" +
+	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket transport_socket_matches" +
 		" typed_extension_protocol_options dns_lookup_family dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config" +
 		" outlier_detection | alt_stat_name metadata common_lb_config per_connection_buffer_limit_bytes upstream_connection_options least_request_lb_config round_robin_lb_config",
 	"envoy.config.cluster.v3.OutlierDetection": "consecutive_5xx enforcing_consecutive_5xx consecutive_gateway_failure enforcing_consecutive_gateway_failure" +
@@ -139,11 +140,6 @@ func checkCluster(c *clusterv3.Cluster) error {
 	case clusterv3.Cluster_ROUND_ROBIN, clusterv3.Cluster_LEAST_REQUEST, clusterv3.Cluster_RANDOM:
 	default:
 		return fmt.Errorf("lb_policy %s is not supported", c.GetLbPolicy())
-	}
-	for i, m := range c.GetTransportSocketMatches() {
-		if len(m.GetMatch().GetFields()) == 0 && m.GetTransportSocket().GetName() != "envoy.transport_sockets.raw_buffer" {
-			return fmt.Errorf("transport_socket_matches[%d]: TLS to services is not supported", i)
-		}
 	}
 	for name, any := range c.GetTypedExtensionProtocolOptions() {
 		o := &httpv3.HttpProtocolOptions{}

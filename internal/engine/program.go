@@ -17,6 +17,7 @@ import (
 type Program struct {
 	version   string
 	clusters  *upstream.Set
+	sockets   map[string]*clusterSockets // by cluster
 	listeners []*listenerProgram
 
 	http2At map[string]diag.Pos // where clusters are said to speak HTTP/2

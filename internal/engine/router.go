@@ -266,7 +266,10 @@ func (s *stream) failReset(f failure) {
 	case failConnect:
 		s.flags |= flagConnectFailure
 		reason = "remote connection failure"
-		detail = "remote_connection_failure|delayed_connect_error:_" + connectErrorText(s.up.connectError)
+		detail = "remote_connection_failure"
+		if why := transportFailure(s.up.connectError); why != "" {
+			detail += "|" + why
+		}
 		if isTimeout(s.up.connectError) {
 			reason, detail = "connection timeout", "connection_timeout"
 		}
@@ -296,6 +299,16 @@ func (s *stream) failReset(f failure) {
 	if f == failOverflow {
 		s.resp.Headers.Insert(0, hOverloaded, vTrue)
 	}
+}
+
+// transportFailure is why a connection could not be had, in Envoy's words; empty if
+// the service has just ended it.
+func transportFailure(err error) string {
+	var handshake handshakeError
+	if errors.As(err, &handshake) {
+		return handshakeText(handshake.error)
+	}
+	return "delayed_connect_error:_" + connectErrorText(err)
 }
 
 // connectErrorText is the kernel's word for a failed connect, as Envoy logs it.

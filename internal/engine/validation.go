@@ -36,7 +36,7 @@ func (c *compiler) validationContext(t *tlsv3.CommonTlsContext) (*tlsv3.Certific
 	secret := func(name string) (*tlsv3.CertificateValidationContext, error) {
 		v := c.secrets[name].GetValidationContext()
 		if v == nil {
-			return nil, fmt.Errorf("there is no validation context with the name %q", name)
+			return nil, errNoSecret{"validation context", name}
 		}
 		return v, nil
 	}
@@ -69,6 +69,7 @@ func mergeValidation(own, found *tlsv3.CertificateValidationContext) *tlsv3.Cert
 		AllowExpiredCertificate:           own.GetAllowExpiredCertificate() || found.GetAllowExpiredCertificate(),
 		TrustChainVerification:            max(own.GetTrustChainVerification(), found.GetTrustChainVerification()),
 		CustomValidatorConfig:             found.GetCustomValidatorConfig(),
+		SystemRootCerts:                   found.GetSystemRootCerts(),
 		MaxVerifyDepth:                    found.GetMaxVerifyDepth(),
 		RequireSignedCertificateTimestamp: found.GetRequireSignedCertificateTimestamp(),
 	}
@@ -101,6 +102,13 @@ func compileValidation(v *tlsv3.CertificateValidationContext) (*validation, erro
 			return nil, errors.New("trusted_ca: no certificate in PEM")
 		}
 	}
+	if out.roots == nil && v.GetSystemRootCerts() != nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("system_root_certs: %w", err)
+		}
+		out.roots = pool
+	}
 	for i, m := range v.GetMatchTypedSubjectAltNames() {
 		s, err := compileString(m.GetMatcher())
 		if err != nil {
@@ -131,8 +139,13 @@ func (v *validation) listed() bool { return len(v.names)+len(v.hashes)+len(v.spk
 // check verifies what the chain of issuers does not say: names and hashes.
 func (v *validation) check(leaf *x509.Certificate) error {
 	if len(v.names) > 0 && !slices.ContainsFunc(v.names, func(n nameMatch) bool { return n.matches(leaf) }) {
-		return errors.New("no subject alternative name of the certificate is accepted")
+		return nameError{leaf: leaf}
 	}
+	return v.checkListed(leaf)
+}
+
+// checkListed verifies the hashes alone.
+func (v *validation) checkListed(leaf *x509.Certificate) error {
 	if len(v.hashes) == 0 && len(v.spkis) == 0 {
 		return nil
 	}
@@ -141,14 +154,18 @@ func (v *validation) check(leaf *x509.Certificate) error {
 	if slices.Contains(v.hashes, hex.EncodeToString(hash[:])) || slices.Contains(v.spkis, base64.StdEncoding.EncodeToString(spki[:])) {
 		return nil
 	}
-	return errors.New("the certificate is none of those that are accepted")
+	return errNotListed
 }
 
 func (n nameMatch) matches(c *x509.Certificate) bool {
 	wants := func(kind tlsv3.SubjectAltNameMatcher_SanType) bool { return n.kind == 0 || n.kind == kind }
 	match := func(s string) bool { return n.value.match([]byte(s)) }
+	matchDNS := match
+	if n.value.kind == matchExact {
+		matchDNS = func(s string) bool { return dnsNameMatch(string(n.value.pattern), s) }
+	}
 	switch {
-	case wants(tlsv3.SubjectAltNameMatcher_DNS) && slices.ContainsFunc(c.DNSNames, match),
+	case wants(tlsv3.SubjectAltNameMatcher_DNS) && slices.ContainsFunc(c.DNSNames, matchDNS),
 		wants(tlsv3.SubjectAltNameMatcher_EMAIL) && slices.ContainsFunc(c.EmailAddresses, match),
 		wants(tlsv3.SubjectAltNameMatcher_IP_ADDRESS) && slices.ContainsFunc(c.IPAddresses, func(ip net.IP) bool { return match(ip.String()) }):
 		return true
@@ -169,6 +186,14 @@ func (v *validation) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) e
 	if len(chain) == 0 {
 		return nil
 	}
+	if err := v.verifyIssuer(chain, usage); err != nil {
+		return err
+	}
+	return v.check(chain[0])
+}
+
+// verifyIssuer checks who has signed a chain, and what for.
+func (v *validation) verifyIssuer(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
 	if v.roots != nil {
 		between := x509.NewCertPool()
 		for _, c := range chain[1:] {
@@ -179,5 +204,5 @@ func (v *validation) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) e
 			return err
 		}
 	}
-	return v.check(chain[0])
+	return nil
 }

@@ -18,6 +18,8 @@ type Cluster struct {
 	ConnectTimeout time.Duration
 	// HTTP2 says that the hosts speak HTTP/2 without being asked.
 	HTTP2 bool
+	// ByName says that connections depend on what a request calls the service.
+	ByName bool
 	// Service is Istio's name of the service behind the cluster, if the
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service

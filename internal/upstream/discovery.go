@@ -30,7 +30,7 @@ type discovery struct {
 	load     *endpointv3.ClusterLoadAssignment
 	balance  balance
 	names    *Names
-	newHost  func(address string) *Host
+	newHost  hostMaker
 	changed  func(hosts []*Host)
 
 	list    []*lookedUp // in the order of the configuration
@@ -39,15 +39,15 @@ type discovery struct {
 
 	mu      sync.Mutex
 	waiting map[*lookedUp]bool // for their first lookup
-	known   map[string]*Host
+	known   map[hostKey]*Host
 	stopped bool
 }
 
 // newDiscovery reads the names of a cluster.
-func newDiscovery(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, names *Names) (*discovery, error) {
+func newDiscovery(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, names *Names, protect func(*endpointv3.LbEndpoint) protection) (*discovery, error) {
 	d := &discovery{
 		cluster: c.GetName(), logical: c.GetType() == clusterv3.Cluster_LOGICAL_DNS, load: load, names: names,
-		first: make(chan struct{}), waiting: map[*lookedUp]bool{}, known: map[string]*Host{},
+		first: make(chan struct{}), waiting: map[*lookedUp]bool{}, known: map[hostKey]*Host{},
 	}
 	var err error
 	if d.settings, err = newDNSSettings(c); err != nil {
@@ -64,7 +64,7 @@ func newDiscovery(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, 
 			}
 			l := &lookedUp{
 				of: d, name: sa.GetAddress(), port: strconv.Itoa(int(sa.GetPortValue())),
-				endpoint: e, priority: locality.GetPriority(), place: -1,
+				endpoint: e, protection: protect(e), priority: locality.GetPriority(), place: -1,
 			}
 			if ip, err := netip.ParseAddr(l.name); err == nil {
 				l.addrs = []netip.Addr{ip}
@@ -163,22 +163,24 @@ func (d *discovery) looked(l *lookedUp) {
 func (d *discovery) rebuild() (gone []*Host) {
 	var list []member
 	workloads := map[Workload]*Workload{}
-	used := map[string]*Host{}
+	used := map[hostKey]*Host{}
 	for _, l := range d.list {
 		for _, address := range d.hostsOf(l) {
-			h := used[address]
+			key := hostKey{address, l.protection.id}
+			h := used[key]
 			if h == nil {
-				if h = d.known[address]; h == nil {
-					h = d.host(address)
+				if h = d.known[key]; h == nil {
+					h = d.host(address, l.protection)
 				}
-				used[address] = h
+				used[key] = h
 			}
+			h.protect(l.protection.socket)
 			h.setWorkload(l.endpoint, workloads)
 			list = append(list, member{h, l.endpoint.GetLoadBalancingWeight().GetValue(), l.priority})
 		}
 	}
-	for address, h := range d.known {
-		if used[address] == nil {
+	for key, h := range d.known {
+		if used[key] == nil {
 			gone = append(gone, h)
 		}
 	}
@@ -201,13 +203,28 @@ func (d *discovery) hostsOf(l *lookedUp) (out []string) {
 	return out
 }
 
-func (d *discovery) host(addresses string) *Host {
+func (d *discovery) host(addresses string, p protection) *Host {
 	all := strings.Fields(addresses)
-	h := d.newHost(all[0])
+	h := d.newHost(all[0], p)
 	if len(all) > 1 {
 		h.dial, h.several = firstOf(h.dial, all), true
 	}
 	return h
+}
+
+// protect sets what new connections are protected by, also those to hosts that will
+// be found later.
+func (d *discovery) protect(of func(*endpointv3.LbEndpoint) protection) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.list {
+		l.protection = of(l.endpoint)
+		for _, address := range d.hostsOf(l) {
+			if h := d.known[hostKey{address, l.protection.id}]; h != nil {
+				h.protect(l.protection.socket)
+			}
+		}
+	}
 }
 
 // stop ends the lookups and returns the hosts at that time.

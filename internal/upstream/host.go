@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,9 @@ type Host struct {
 	several bool // addresses, of which Address is the first
 	limits  *limits
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	name    string                 // see Socket.Secure
+	socket  atomic.Pointer[Socket] // nil: connections are in the clear
+	key     hostKey
 
 	active  atomic.Int64 // requests under way
 	mu      sync.Mutex
@@ -47,6 +51,7 @@ type Host struct {
 type Conn struct {
 	net.Conn
 	host      *Host
+	name      string // what the requests on it call the service
 	inUse     bool
 	idleSince time.Time
 	deadline  time.Time
@@ -79,10 +84,12 @@ func (c *Conn) SetTimeout(t time.Time, slack time.Duration) {
 
 // Acquire returns a connection to the host: an idle one, which reused tells, or
 // a new one. When the cluster may not have more connections it waits for one.
-// It fails with ErrOverflow, with the context's error, or with that of the dial.
-func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration) (c *Conn, reused bool, err error) {
+// name is what the request calls the service, if the cluster's connections depend on
+// it (Cluster.ByName): they serve no other. It fails with ErrOverflow, with the
+// context's error, or with that of the dial.
+func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration, name []byte) (c *Conn, reused bool, err error) {
 	for {
-		if c := h.takeIdle(); c != nil {
+		if c := h.takeIdle(name); c != nil {
 			return c, true, nil
 		}
 		if h.limits.addConnection() {
@@ -95,7 +102,7 @@ func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration) (c *Co
 			return nil, false, err
 		}
 	}
-	c, err = h.connect(ctx, connectTimeout)
+	c, err = h.connect(ctx, connectTimeout, string(name))
 	if err != nil {
 		h.limits.removeConnection()
 		return nil, false, err
@@ -103,16 +110,16 @@ func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration) (c *Co
 	return c, false, nil
 }
 
-func (h *Host) connect(ctx context.Context, timeout time.Duration) (*Conn, error) {
+func (h *Host) connect(ctx context.Context, timeout time.Duration, name string) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	nc, err := h.dial(ctx, "tcp", h.Address)
+	link, sock, err := h.open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: nc, host: h, probe: newProbe(nc), text: h.text}
+	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text}
 	if h.several {
-		c.text = []byte(nc.RemoteAddr().String())
+		c.text = []byte(sock.RemoteAddr().String())
 	}
 	c.use()
 	return c, nil
@@ -124,10 +131,11 @@ func (h *Host) hasIdle() bool {
 	return len(h.idle) > 0
 }
 
-// takeIdle returns the connection that was used last and is still open.
-func (h *Host) takeIdle() *Conn {
+// takeIdle returns the connection that was used last for the name and is still
+// open.
+func (h *Host) takeIdle(name []byte) *Conn {
 	for {
-		c := h.pop()
+		c := h.pop(name)
 		if c == nil {
 			return nil
 		}
@@ -139,8 +147,21 @@ func (h *Host) takeIdle() *Conn {
 	}
 }
 
-// pop takes the connection that was used last, whatever its state.
-func (h *Host) pop() *Conn {
+// pop takes the connection that was used last for the name, whatever its state.
+func (h *Host) pop(name []byte) *Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := len(h.idle) - 1; i >= 0; i-- {
+		if c := h.idle[i]; c.name == string(name) {
+			h.idle = slices.Delete(h.idle, i, i+1)
+			return c
+		}
+	}
+	return nil
+}
+
+// popAny takes the connection that was used last, whatever its name and state.
+func (h *Host) popAny() *Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := len(h.idle)
@@ -220,7 +241,7 @@ func (l *limits) evict() bool {
 	hosts := l.hosts
 	l.mu.Unlock()
 	for _, h := range hosts {
-		if c := h.pop(); c != nil {
+		if c := h.popAny(); c != nil {
 			c.Discard()
 			return true
 		}
@@ -332,5 +353,5 @@ func (c *Conn) AddressText() []byte { return c.text }
 // AddressText is the address as bytes, for logs; it must not be changed.
 func (h *Host) AddressText() []byte { return h.text }
 
-// Idle returns an idle connection of the host, or nil.
-func (h *Host) Idle() *Conn { return h.takeIdle() }
+// Idle returns an idle connection of the host, or nil; name as for Acquire.
+func (h *Host) Idle(name []byte) *Conn { return h.takeIdle(name) }

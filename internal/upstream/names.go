@@ -65,6 +65,8 @@ type lookedUp struct {
 	endpoint *endpointv3.LbEndpoint
 	priority uint32
 
+	protection protection // guarded by of.mu
+
 	addrs    []netip.Addr // guarded by of.mu
 	failed   bool         // lately; only its lookup touches it
 	failures int          // in a row

@@ -201,7 +201,7 @@ func TestUnsupportedOutlierDetection(t *testing.T) {
 	} {
 		c := guide(1)
 		change(c.OutlierDetection)
-		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil); len(errs) != 1 {
+		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil, InTheClear); len(errs) != 1 {
 			t.Errorf("%s: %v, want an error", name, errs)
 		}
 	}

@@ -13,9 +13,15 @@ import (
 // stream there is no second one.
 type sessions struct {
 	mu      sync.Mutex
-	open    []*http2.Session
-	connect *connecting // under way, or nil
+	open    []namedSession
+	connect map[string]*connecting // under way, by name
 	retired bool
+}
+
+// namedSession is a session with what the requests on it call the service.
+type namedSession struct {
+	*http2.Session
+	name string
 }
 
 // connecting is the making of a connection. All requests that find none wait for
@@ -30,33 +36,50 @@ type connecting struct {
 // for requests of the old one.
 const retiredIdle = time.Second
 
-// usable returns a session that takes another stream, or nil.
-func (p *sessions) usable() *http2.Session {
+// usable returns a session for the name that takes another stream, or nil.
+func (p *sessions) usable(name []byte) *http2.Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.open {
-		if s.Usable() {
-			return s
+		if s.name == string(name) && s.Usable() {
+			return s.Session
 		}
 	}
 	return nil
 }
 
-// join returns the connection that is being made; first says that the caller has
-// to make it.
-func (p *sessions) join() (c *connecting, first bool) {
+// dismiss lets a session for another name end, so that one for this name can be.
+func (p *sessions) dismiss(name []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.connect == nil {
-		p.connect, first = &connecting{done: make(chan struct{})}, true
+	for _, s := range p.open {
+		if s.name != string(name) {
+			s.GoAway()
+			return
+		}
 	}
-	return p.connect, first
+}
+
+// join returns the connection that is being made; first says that the caller has
+// to make it.
+func (p *sessions) join(name string) (c *connecting, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c = p.connect[name]; c != nil {
+		return c, false
+	}
+	if p.connect == nil {
+		p.connect = map[string]*connecting{}
+	}
+	c = &connecting{done: make(chan struct{})}
+	p.connect[name] = c
+	return c, true
 }
 
 // settle ends the wait of those who joined.
-func (p *sessions) settle(c *connecting, err error) {
+func (p *sessions) settle(name string, c *connecting, err error) {
 	p.mu.Lock()
-	p.connect = nil
+	delete(p.connect, name)
 	p.mu.Unlock()
 	c.err = err
 	close(c.done)
@@ -65,8 +88,8 @@ func (p *sessions) settle(c *connecting, err error) {
 // Session returns an HTTP/2 connection to the host that takes another stream. It
 // fails as Acquire does. A request that waits for a connection is pending, as in
 // Envoy, also while the connection is being made.
-func (h *Host) Session(ctx context.Context, connectTimeout time.Duration) (*http2.Session, error) {
-	if s := h.sessions.usable(); s != nil {
+func (h *Host) Session(ctx context.Context, connectTimeout time.Duration, name []byte) (*http2.Session, error) {
+	if s := h.sessions.usable(name); s != nil {
 		return s, nil
 	}
 	if !h.limits.addPending() {
@@ -74,17 +97,17 @@ func (h *Host) Session(ctx context.Context, connectTimeout time.Duration) (*http
 	}
 	defer h.limits.removePending()
 	for {
-		if s := h.sessions.usable(); s != nil {
+		if s := h.sessions.usable(name); s != nil {
 			return s, nil
 		}
-		c, first := h.sessions.join()
+		c, first := h.sessions.join(string(name))
 		if first {
-			s, err := h.newSession(ctx, connectTimeout)
+			s, err := h.newSession(ctx, connectTimeout, name)
 			shared := err
 			if ctx.Err() != nil {
 				shared = nil // this request's time was up, not that of the others
 			}
-			h.sessions.settle(c, shared)
+			h.sessions.settle(string(name), c, shared)
 			return s, err
 		}
 		select {
@@ -100,9 +123,9 @@ func (h *Host) Session(ctx context.Context, connectTimeout time.Duration) (*http
 
 // newSession connects, once the cluster may have another connection; a session
 // that takes streams again meanwhile does as well.
-func (h *Host) newSession(ctx context.Context, timeout time.Duration) (*http2.Session, error) {
+func (h *Host) newSession(ctx context.Context, timeout time.Duration, name []byte) (*http2.Session, error) {
 	for {
-		if s := h.sessions.usable(); s != nil {
+		if s := h.sessions.usable(name); s != nil {
 			return s, nil
 		}
 		if h.limits.addConnection() {
@@ -111,28 +134,29 @@ func (h *Host) newSession(ctx context.Context, timeout time.Duration) (*http2.Se
 		if h.limits.evict() {
 			continue
 		}
-		if err := h.limits.await(ctx, func() bool { return h.sessions.usable() != nil }); err != nil {
+		h.sessions.dismiss(name)
+		if err := h.limits.await(ctx, func() bool { return h.sessions.usable(name) != nil }); err != nil {
 			return nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	nc, err := h.dial(ctx, "tcp", h.Address)
+	link, _, err := h.open(ctx, string(name))
 	if err != nil {
 		h.limits.removeConnection()
 		return nil, err
 	}
-	return h.start(nc), nil
+	return h.start(link, string(name)), nil
 }
 
-func (h *Host) start(nc net.Conn) *http2.Session {
+func (h *Host) start(nc net.Conn, name string) *http2.Session {
 	p, o := &h.sessions, h.http2
 	p.mu.Lock()
 	if p.retired {
 		o.IdleTimeout = retiredIdle
 	}
 	s := http2.NewClient(nc, o)
-	p.open = append(p.open, s)
+	p.open = append(p.open, namedSession{s, name})
 	p.mu.Unlock()
 	go h.run(s)
 	return s
@@ -144,7 +168,7 @@ func (h *Host) run(s *http2.Session) {
 	p := &h.sessions
 	p.mu.Lock()
 	for i, other := range p.open {
-		if other == s {
+		if other.Session == s {
 			p.open = append(p.open[:i], p.open[i+1:]...)
 			break
 		}
@@ -157,7 +181,7 @@ func (h *Host) run(s *http2.Session) {
 func (p *sessions) retire() {
 	p.mu.Lock()
 	p.retired = true
-	open := append([]*http2.Session(nil), p.open...)
+	open := append([]namedSession(nil), p.open...)
 	p.mu.Unlock()
 	for _, s := range open {
 		s.GoAway()

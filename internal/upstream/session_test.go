@@ -36,7 +36,7 @@ func TestAHostThatDoesNotAnswerCostsOneTimeout(t *testing.T) {
 		var tasks sync.WaitGroup
 		for range 50 {
 			tasks.Go(func() {
-				if _, err := h.Session(t.Context(), 10*time.Second); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := h.Session(t.Context(), 10*time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("Session: %v", err)
 				}
 			})
@@ -57,10 +57,10 @@ func TestARequestThatGivesUpTakesNoOtherWithIt(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, _ = h.Session(ctx, 10*time.Second)
+			_, _ = h.Session(ctx, 10*time.Second, nil)
 		}()
 		synctest.Wait()
-		if _, err := h.Session(t.Context(), 10*time.Second); err == nil {
+		if _, err := h.Session(t.Context(), 10*time.Second, nil); err == nil {
 			t.Error("no error")
 		}
 		if d := time.Since(begin); d != 11*time.Second {
@@ -75,9 +75,9 @@ func TestPendingRequestsAreLimitedWhileConnecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := host(t, limited(10, 1), hang)
 		var tasks sync.WaitGroup
-		tasks.Go(func() { _, _ = h.Session(t.Context(), time.Second) })
+		tasks.Go(func() { _, _ = h.Session(t.Context(), time.Second, nil) })
 		synctest.Wait()
-		if _, err := h.Session(t.Context(), time.Second); !errors.Is(err, ErrOverflow) {
+		if _, err := h.Session(t.Context(), time.Second, nil); !errors.Is(err, ErrOverflow) {
 			t.Errorf("the second request: %v, want ErrOverflow", err)
 		}
 		tasks.Wait()
@@ -96,7 +96,7 @@ func TestSessionsOfARetiredHostEnd(t *testing.T) {
 		})
 		var tasks sync.WaitGroup
 		tasks.Go(func() {
-			s, err := h.Session(t.Context(), 10*time.Second)
+			s, err := h.Session(t.Context(), 10*time.Second, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -111,7 +111,7 @@ func TestSessionsOfARetiredHostEnd(t *testing.T) {
 		synctest.Wait()
 		h.retire()
 		tasks.Wait()
-		if _, err := h.Session(t.Context(), 10*time.Second); err != nil {
+		if _, err := h.Session(t.Context(), 10*time.Second, nil); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(2 * retiredIdle)

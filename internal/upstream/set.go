@@ -43,8 +43,8 @@ const (
 // cluster has not changed are taken over with their connections; Retire closes
 // those that no longer appear. endpoints are for clusters of type EDS, by
 // cluster or service name. names looks up the names of endpoints; without it they
-// have no addresses. It fails on what it cannot run, naming the cluster.
-func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial, names *Names) (*Set, []error) {
+// have no addresses. sockets protects connections. It fails on what it cannot run, naming the cluster.
+func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets) (*Set, []error) {
 	s := &Set{clusters: map[string]*Cluster{}, sources: map[string]*clusterv3.Cluster{}}
 	byName := map[string]*endpointv3.ClusterLoadAssignment{}
 	for _, e := range endpoints {
@@ -60,7 +60,7 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 			}
 			load = byName[name]
 		}
-		built, err := newCluster(s, prev, c, load, dial, names)
+		built, err := newCluster(s, prev, c, load, dial, names, sockets)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cluster %s: %w", c.GetName(), err))
 			continue
@@ -71,11 +71,11 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 	return s, errs
 }
 
-func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial, names *Names) (*Cluster, error) {
+func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets) (*Cluster, error) {
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
-	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), policy: c.GetLbPolicy()}
+	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), ByName: byName(c), policy: c.GetLbPolicy()}
 	if c.GetConnectTimeout() != nil {
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
 	}
@@ -97,19 +97,23 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			return nil, err
 		}
 	}
-	newHost := func(address string) *Host {
-		return &Host{Address: address, text: []byte(address), limits: out.limits, dial: dial, http2: h2}
+	newHost := func(address string, p protection) *Host {
+		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, dial: dial, http2: h2}
+	}
+	protect := func(e *endpointv3.LbEndpoint) protection {
+		socket, id := sockets(c, e)
+		return protection{socket, id, hostName(c, e)}
 	}
 	if t := c.GetType(); t == clusterv3.Cluster_STRICT_DNS || t == clusterv3.Cluster_LOGICAL_DNS {
-		return out, out.discover(c, load, prev, names, newHost)
+		return out, out.discover(c, load, prev, names, newHost, protect)
 	}
-	known := map[string]*Host{}
+	known := map[hostKey]*Host{}
 	if old != nil {
 		for _, h := range old.Hosts() {
-			known[h.Address] = h
+			known[h.key] = h
 		}
 	}
-	list, err := addressed(load, known, newHost)
+	list, err := addressed(load, known, newHost, protect)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +143,7 @@ func (c *Cluster) adopt(hosts []*Host) {
 
 // addressed makes the hosts of endpoints that are addresses; known are those that
 // there are already.
-func addressed(load *endpointv3.ClusterLoadAssignment, known map[string]*Host, newHost func(address string) *Host) (list []member, err error) {
+func addressed(load *endpointv3.ClusterLoadAssignment, known map[hostKey]*Host, newHost hostMaker, protect func(*endpointv3.LbEndpoint) protection) (list []member, err error) {
 	workloads := map[Workload]*Workload{}
 	for _, locality := range load.GetEndpoints() {
 		for _, e := range locality.GetLbEndpoints() {
@@ -153,12 +157,14 @@ func addressed(load *endpointv3.ClusterLoadAssignment, known map[string]*Host, n
 			if _, err := netip.ParseAddr(sa.GetAddress()); err != nil {
 				return nil, fmt.Errorf("an endpoint has the address %q, which is no IP address: names are for clusters of type STRICT_DNS or LOGICAL_DNS", sa.GetAddress())
 			}
-			address := net.JoinHostPort(sa.GetAddress(), strconv.Itoa(int(sa.GetPortValue())))
-			h := known[address]
+			p := protect(e)
+			key := hostKey{net.JoinHostPort(sa.GetAddress(), strconv.Itoa(int(sa.GetPortValue()))), p.id}
+			h := known[key]
 			if h == nil {
-				h = newHost(address)
-				known[address] = h
+				h = newHost(key.address, p)
+				known[key] = h
 			}
+			h.protect(p.socket)
 			h.setWorkload(e, workloads)
 			list = append(list, member{h, e.GetLoadBalancingWeight().GetValue(), locality.GetPriority()})
 		}
@@ -168,7 +174,7 @@ func addressed(load *endpointv3.ClusterLoadAssignment, known map[string]*Host, n
 
 // discover lets the hosts of the cluster follow the addresses of names. A cluster
 // that has not changed at all keeps the lookups that are under way.
-func (c *Cluster) discover(of *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, prev *Set, names *Names, newHost func(address string) *Host) error {
+func (c *Cluster) discover(of *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, prev *Set, names *Names, newHost hostMaker, protect func(*endpointv3.LbEndpoint) protection) error {
 	same := prev.unchanged(of) != nil
 	var before *discovery
 	if prev != nil && prev.clusters[c.Name] != nil {
@@ -176,9 +182,10 @@ func (c *Cluster) discover(of *clusterv3.Cluster, load *endpointv3.ClusterLoadAs
 	}
 	if before != nil && same && proto.Equal(before.load, load) {
 		c.names = before
+		before.protect(protect)
 		return nil
 	}
-	d, err := newDiscovery(of, load, names)
+	d, err := newDiscovery(of, load, names, protect)
 	if err != nil {
 		return err
 	}

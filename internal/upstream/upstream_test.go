@@ -69,7 +69,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 func set(t *testing.T, prev *Set, c *clusterv3.Cluster, dial Dial) *Set {
 	t.Helper()
-	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil)
+	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil, InTheClear)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -151,7 +151,7 @@ func acquire(t *testing.T, h *Host) (*Conn, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	c, _, err := h.Acquire(ctx, time.Second)
+	c, _, err := h.Acquire(ctx, time.Second, nil)
 	return c, err
 }
 
@@ -192,7 +192,7 @@ func TestAStaleConnectionIsNotHandedOut(t *testing.T) {
 	c.Release(time.Now())
 	_ = peer.Close()
 	time.Sleep(20 * time.Millisecond) // the FIN arrives, and staleAfter passes
-	if got := h.Idle(); got != nil {
+	if got := h.Idle(nil); got != nil {
 		t.Error("a connection was handed out that the service had closed")
 	}
 }
@@ -242,7 +242,7 @@ func TestWaitingEndsWithItsContext(t *testing.T) {
 	first, _ := acquire(t, h)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, _, err := h.Acquire(ctx, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := h.Acquire(ctx, time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want the context's error", err)
 	}
 	first.Discard()
@@ -342,7 +342,7 @@ func TestErrorsNameTheCluster(t *testing.T) {
 		{Name: "good", LoadAssignment: load(endpoint{port: 1})},
 		{Name: "bad", LoadAssignment: bad},
 		{Name: "good"},
-	}, nil, nil, nil)
+	}, nil, nil, nil, InTheClear)
 	if got := fmt.Sprint(errs); !strings.Contains(got, "cluster bad: ") || !strings.Contains(got, "cluster good: the name is used twice") {
 		t.Errorf("errors: %s", got)
 	}

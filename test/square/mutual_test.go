@@ -41,6 +41,17 @@ func newAuthority(t *testing.T, name string) *authority {
 }
 
 func (a *authority) issue(template *x509.Certificate) tls.Certificate {
+	return a.issueFor(template, -time.Hour, time.Hour)
+}
+
+// intermediate is an authority below a.
+func (a *authority) intermediate(name string) *authority {
+	pair := a.issue(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	return &authority{t: a.t, cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}
+}
+
+// issueFor issues a certificate that is valid between two times from now.
+func (a *authority) issueFor(template *x509.Certificate, from, to time.Duration) tls.Certificate {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,7 +59,7 @@ func (a *authority) issue(template *x509.Certificate) tls.Certificate {
 	}
 	a.n++
 	template.SerialNumber = big.NewInt(a.n)
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.NotBefore, template.NotAfter = time.Now().Add(from), time.Now().Add(to)
 	parent, signer := a.cert, a.key
 	if parent == nil {
 		parent, signer = template, key

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// clientSocket protects connections to services: a compiled UpstreamTlsContext.
+type clientSocket struct {
+	config     *tls.Config // without ServerName
+	validation *validation // nil: any certificate is taken, as in Envoy
+	sni        string
+	hostSNI    bool // auto_host_sni
+	sniIsName  bool // auto_sni_san_validation
+	autoSNI    bool // of the cluster's upstream_http_protocol_options
+	autoSAN    bool
+	broken     error // why no connection can be made, such as a secret that is not there
+}
+
+// Secure implements upstream.Socket.
+func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name string) (net.Conn, error) {
+	if s.broken != nil {
+		return nil, handshakeError{noConnectionError{s.broken}}
+	}
+	if s.config.MinVersion > s.config.MaxVersion {
+		return nil, handshakeError{errVersions}
+	}
+	cfg := s.config.Clone()
+	cfg.ServerName = s.serverName(host, name)
+	expected := ""
+	if s.autoSAN {
+		expected = name
+	}
+	own := s.sniIsName && cfg.ServerName != ""
+	sent := cfg.ServerName
+	answered := false
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		answered = true
+		return s.verify(state.PeerCertificates, expected, own, sent)
+	}
+	raw := &quickClose{Conn: nc}
+	c := tls.Client(raw, cfg)
+	if err := c.HandshakeContext(ctx); err != nil {
+		if !answered {
+			err = firstFlightError{err}
+		}
+		return nil, handshakeError{err}
+	}
+	return &securedConn{Conn: c, raw: raw}, nil
+}
+
+// serverName is what the handshake says of the service: by the request, the
+// endpoint or the configuration, as ClientContextImpl::newSsl of Envoy has it. A
+// request for an IP address says nothing.
+func (s *clientSocket) serverName(host, name string) string {
+	if s.autoSNI && name != "" && !isAddress(name) {
+		return strings.ToLower(name)
+	}
+	if s.hostSNI && host != "" {
+		return host
+	}
+	return s.sni
+}
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// verify checks the service's certificate: its issuer, the name that the request
+// has for the service, and what the configuration lists.
+func (s *clientSocket) verify(chain []*x509.Certificate, expected string, own bool, sni string) error {
+	v := s.validation
+	if v == nil {
+		return nil
+	}
+	if err := v.verifyIssuer(chain, x509.ExtKeyUsageServerAuth); err != nil {
+		return err
+	}
+	leaf := chain[0]
+	if expected != "" && !carries(leaf, expected) {
+		return nameError{expected: expected, leaf: leaf}
+	}
+	if own {
+		if !carriesDNS(leaf, sni) {
+			return nameError{leaf: leaf}
+		}
+		return v.checkListed(leaf)
+	}
+	return v.check(leaf)
+}
+
+// handshakeError is the end of a handshake that was none of the network's.
+type handshakeError struct{ error }
+
+func (e handshakeError) Unwrap() error { return e.error }
+
+// firstFlightError is the end of a handshake before the service has shown a
+// certificate.
+type firstFlightError struct{ error }
+
+func (e firstFlightError) Unwrap() error { return e.error }
+
+// securedConn is a connection with TLS to a service.
+type securedConn struct {
+	*tls.Conn
+	raw *quickClose
+}
+
+// Close says goodbye only as far as there is room for it at once: crypto/tls would
+// wait seconds for a service that does not read.
+func (c *securedConn) Close() error {
+	c.raw.closing.Store(true)
+	return c.Conn.Close()
+}
+
+// goodbyeLimit bounds the wait for the last record of a connection.
+const goodbyeLimit = 20 * time.Millisecond
+
+// quickClose is the connection under TLS.
+type quickClose struct {
+	net.Conn
+	closing atomic.Bool
+}
+
+// SetWriteDeadline sets the limit of writes; that of the last one is short.
+func (c *quickClose) SetWriteDeadline(t time.Time) error {
+	if soon := time.Now().Add(goodbyeLimit); c.closing.Load() && t.After(soon) {
+		t = soon
+	}
+	return c.Conn.SetWriteDeadline(t)
+}

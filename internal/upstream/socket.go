@@ -1,0 +1,100 @@
+package upstream
+
+import (
+	"context"
+	"net"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+)
+
+// Socket protects connections to a host: a compiled transport socket of a cluster.
+type Socket interface {
+	// Secure begins TLS on a new connection and returns what carries requests. host
+	// is the endpoint's name, empty if it has none; name is what the request calls
+	// the service, empty where the cluster's connections do not depend on it. Whoever
+	// calls closes nc when Secure fails.
+	Secure(ctx context.Context, nc net.Conn, host, name string) (net.Conn, error)
+}
+
+// Sockets chooses the socket of an endpoint of a cluster, nil for connections in
+// the clear. id tells the sockets of one cluster apart; it stays what it is when a
+// certificate in the socket is replaced.
+type Sockets func(c *clusterv3.Cluster, e *endpointv3.LbEndpoint) (s Socket, id int)
+
+// InTheClear are the sockets of clusters of which none asks for protection.
+func InTheClear(*clusterv3.Cluster, *endpointv3.LbEndpoint) (Socket, int) { return nil, 0 }
+
+// hostKey is what makes two endpoints of a cluster the same host.
+type hostKey struct {
+	address string
+	socket  int
+}
+
+// protection is what is known of an endpoint for the connections to it.
+type protection struct {
+	socket Socket
+	id     int // of socket
+	name   string
+}
+
+// hostMaker makes a host of a cluster at an address.
+type hostMaker func(address string, p protection) *Host
+
+// byName reports whether the cluster's connections depend on what the request calls
+// the service: its name goes into the handshake, or has to be in the certificate.
+func byName(c *clusterv3.Cluster) bool {
+	for _, any := range c.GetTypedExtensionProtocolOptions() {
+		o := &httpv3.HttpProtocolOptions{}
+		if any.UnmarshalTo(o) != nil {
+			continue // speaksHTTP2 reports it
+		}
+		if u := o.GetUpstreamHttpProtocolOptions(); u.GetAutoSni() || u.GetAutoSanValidation() {
+			return true
+		}
+	}
+	return false
+}
+
+// hostName is what an endpoint is called: by its own word, or by the name that has
+// to be looked up.
+func hostName(c *clusterv3.Cluster, e *endpointv3.LbEndpoint) string {
+	if name := e.GetEndpoint().GetHostname(); name != "" {
+		return name
+	}
+	switch c.GetType() {
+	case clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_LOGICAL_DNS:
+		return e.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()
+	}
+	return ""
+}
+
+// open makes a connection to the host and protects it as the cluster asks. sock is
+// what the kernel has of it, link what carries requests.
+func (h *Host) open(ctx context.Context, name string) (link, sock net.Conn, err error) {
+	sock, err = h.dial(ctx, "tcp", h.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := h.socket.Load()
+	if s == nil {
+		return sock, sock, nil
+	}
+	link, err = (*s).Secure(ctx, sock, h.name, name)
+	if err != nil {
+		_ = sock.Close()
+		return nil, nil, err
+	}
+	return link, sock, nil
+}
+
+// protect sets what new connections are protected by; those that there are stay as
+// they are, as in Envoy after a secret has been replaced.
+func (h *Host) protect(s Socket) {
+	if s == nil {
+		h.socket.Store(nil)
+		return
+	}
+	h.socket.Store(&s)
+}
