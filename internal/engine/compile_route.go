@@ -144,6 +144,9 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 	case *routev3.Route_Route:
 		return out, c.compileAction(out, a.Route, vh, levels)
 	case *routev3.Route_Redirect:
+		if match.kind == pathTemplate && a.Redirect.GetPrefixRewrite() != "" {
+			return nil, errors.New("redirect.prefix_rewrite with a path_match_policy") // refused by Envoy, too
+		}
 		out.redirect, err = compileRedirect(a.Redirect)
 		return out, err
 	case *routev3.Route_DirectResponse:
@@ -191,6 +194,9 @@ func (c *compiler) compileAction(out *route, a *routev3.RouteAction, vh *routev3
 		if boolOr(u.GetEnabled(), true) {
 			out.websocket = upgradeOn
 		}
+	}
+	if out.match.kind == pathTemplate && a.GetPrefixRewrite() != "" {
+		return errors.New("prefix_rewrite with a path_match_policy") // refused by Envoy, too
 	}
 	if err := compileRewrites(out, a); err != nil {
 		return err

@@ -41,10 +41,11 @@ var runs = map[protoreflect.FullName]string{
 		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy | virtual_clusters metadata",
 	"envoy.config.route.v3.Route": "name match route redirect direct_response request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
 		" typed_per_filter_config decorator | metadata tracing stat_prefix",
-	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters runtime_fraction grpc",
+	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters cookies path_match_policy runtime_fraction grpc",
 	"envoy.config.route.v3.HeaderMatcher": "name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match string_match" +
 		" invert_match treat_missing_header_as_empty",
 	"envoy.config.route.v3.QueryParameterMatcher": "name string_match present_match",
+	"envoy.config.route.v3.CookieMatcher":         "name string_match invert_match",
 	"envoy.config.route.v3.RouteAction": "cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal" +
 		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy | priority max_grpc_timeout",
 	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",

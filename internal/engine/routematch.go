@@ -22,6 +22,7 @@ type routeMatch struct {
 	re       *regexp.Regexp
 	headers  []headerMatch
 	queries  []queryMatch
+	cookies  []cookieMatch
 	fraction *fraction
 	grpc     bool
 }
@@ -33,6 +34,7 @@ const (
 	pathExact
 	pathSeparatedPrefix
 	pathRegex
+	pathTemplate
 )
 
 func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
@@ -50,6 +52,12 @@ func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
 			return out, fmt.Errorf("match.safe_regex: %w", err)
 		}
 		out.kind, out.re = pathRegex, re
+	case *routev3.RouteMatch_PathMatchPolicy:
+		re, err := compilePathPolicy(p.PathMatchPolicy)
+		if err != nil {
+			return out, fmt.Errorf("match.path_match_policy: %w", err)
+		}
+		out.kind, out.re = pathTemplate, re
 	default:
 		return out, fmt.Errorf("match.%T is not supported", p)
 	}
@@ -69,6 +77,13 @@ func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
 			return out, fmt.Errorf("match.query_parameters[%d]: %w", i, err)
 		}
 		out.queries = append(out.queries, c)
+	}
+	for i, k := range m.GetCookies() {
+		c, err := compileCookieMatch(k)
+		if err != nil {
+			return out, fmt.Errorf("match.cookies[%d]: %w", i, err)
+		}
+		out.cookies = append(out.cookies, c)
 	}
 	if f := m.GetRuntimeFraction(); f != nil {
 		v := rt.fraction(f)
@@ -95,6 +110,11 @@ func (m *routeMatch) matches(s *stream) bool {
 			}
 		}
 	}
+	for i := range m.cookies {
+		if !m.cookies[i].matches(&s.req.Headers) {
+			return false
+		}
+	}
 	if m.grpc && !isGRPC(&s.req.Headers) {
 		return false
 	}
@@ -103,7 +123,7 @@ func (m *routeMatch) matches(s *stream) bool {
 
 func (m *routeMatch) matchesPath(path []byte) bool {
 	switch m.kind {
-	case pathRegex:
+	case pathRegex, pathTemplate:
 		return m.re.Match(path)
 	case pathExact:
 		return len(path) == len(m.path) && m.equal(path)
