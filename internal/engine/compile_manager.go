@@ -96,6 +96,10 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 	if err := c.compileLogs(m, h); err != nil {
 		return nil, err
 	}
+	var err error
+	if m.localReplies, err = c.compileLocalReplies(h.GetLocalReplyConfig()); err != nil {
+		return nil, prefixed("local_reply_config", err)
+	}
 	return m, c.attachRoutes(m, h)
 }
 

@@ -54,7 +54,7 @@ func TestRefusedConnectionManagers(t *testing.T) {
 	for _, tt := range []struct{ name, config, want string }{
 		{"unknown filter", strings.Replace(base, router, rbac+router, 1), `filter "envoy.filters.http.rbac"`},
 		{"no router", strings.Replace(base, router, rbac[:0]+"          - name: envoy.filters.http.cors2\n", 1), "the router has to be the last filter"},
-		{"local replies", bootstrap("local_reply_config: {mappers: []}", plainRoute, ""), "local_reply_config"},
+		{"local replies", bootstrap("local_reply_config: {body_format: {text_format_source: {inline_string: \"%NOPE%\"}}}", plainRoute, ""), "local_reply_config: body_format"},
 		{"scheme", bootstrap("scheme_header_transformation: {scheme_to_overwrite: https}", plainRoute, ""), "scheme_header_transformation"},
 		{"codec", bootstrap("codec_type: HTTP3", plainRoute, ""), "codec_type HTTP3"},
 		{"client certificates", bootstrap("forward_client_cert_details: APPEND_FORWARD", plainRoute, ""), "forward_client_cert_details"},

@@ -44,6 +44,7 @@ func (s *stream) routeOnce() {
 	if s.upgraded && !s.mayUpgrade() {
 		h := s.beginReply(403, "upgrade_failed")
 		s.mutateReply(h)
+		s.describe(h, nil)
 		s.closing, s.upgraded = true, false
 		return
 	}
@@ -114,6 +115,7 @@ func (s *stream) requireTLS() bool {
 	b := append(s.arena.Start(), "https://"...)
 	b = append(b, s.authority...)
 	h.Add(hLocation, s.arena.Done(append(b, s.path...)))
+	s.describe(h, nil)
 	return true
 }
 
@@ -244,6 +246,7 @@ func (s *stream) redirect() {
 	h := s.beginReply(r.status, "direct_response")
 	h.Add(hLocation, location)
 	s.mutateReply(h)
+	s.describe(h, nil)
 }
 
 // location is the URL of the request with what the action replaces.

@@ -26,7 +26,7 @@ var runs = map[protoreflect.FullName]string{
 		" server_name server_header_transformation use_remote_address xff_num_trusted_hops skip_xff_append via generate_request_id preserve_external_request_id" +
 		" always_set_request_id_in_response normalize_path merge_slashes path_with_escaped_slashes_action common_http_protocol_options http_protocol_options" +
 		" stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs strip_any_host_port strip_trailing_host_dot proxy_100_continue" +
-		" request_id_extension forward_client_cert_details tracing http2_protocol_options set_current_client_cert_details | drain_timeout delayed_close_timeout add_user_agent access_log_options",
+		" request_id_extension local_reply_config forward_client_cert_details tracing http2_protocol_options set_current_client_cert_details | drain_timeout delayed_close_timeout add_user_agent access_log_options",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config is_optional disabled",
 	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        "route_config_name | config_source",
 	"envoy.config.core.v3.KeepaliveSettings":                                 "interval timeout | interval_jitter connection_idle_interval",

@@ -30,7 +30,7 @@ func (c *compiler) compileLogFilter(f *accesslogv3.AccessLogFilter, depth int) (
 		return func(s *stream) bool { return compare(int64(s.status)) }, err
 	case *accesslogv3.AccessLogFilter_DurationFilter:
 		compare, err := c.comparison(f.DurationFilter.GetComparison())
-		return func(s *stream) bool { return compare(s.end.Sub(s.start).Milliseconds()) }, err
+		return func(s *stream) bool { return compare(s.lasted().Milliseconds()) }, err
 	case *accesslogv3.AccessLogFilter_NotHealthCheckFilter:
 		// No request is one of a health check without the filter that says so.
 		return func(*stream) bool { return true }, nil
@@ -121,6 +121,14 @@ func grpcFilter(f *accesslogv3.GrpcStatusFilter) logFilter {
 		code, ok := s.grpcCode()
 		return (ok && code >= 0 && code < len(named) && named[code]) != exclude
 	}
+}
+
+// lasted is how long the request has taken so far, or took.
+func (s *stream) lasted() time.Duration {
+	if s.end.IsZero() {
+		return time.Since(s.start)
+	}
+	return s.end.Sub(s.start)
 }
 
 // logEnd is set before filters look at the duration.

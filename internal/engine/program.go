@@ -89,6 +89,7 @@ type manager struct {
 	egressTracing     bool
 	defaultHost10     []byte
 	certDetails       *certDetails
+	localReplies      *localReplies // nil: as they are
 
 	idleTimeout       time.Duration
 	streamIdleTimeout time.Duration

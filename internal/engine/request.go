@@ -37,7 +37,7 @@ func (s *stream) prepare() bool {
 		}
 	}
 	if len(s.path) == 0 || s.path[0] != '/' {
-		s.beginReply(404, "absolute_path_rejected")
+		s.describe(s.beginReply(404, "absolute_path_rejected"), nil)
 		s.closing = s.closing || string(s.req.Method) == "CONNECT"
 		return false
 	}
@@ -52,7 +52,7 @@ func (s *stream) prepare() bool {
 // reject answers a request that should not have been sent and ends the
 // connection.
 func (s *stream) reject(status int, details string) {
-	s.beginReply(status, details)
+	s.describe(s.beginReply(status, details), nil)
 	s.closing = true
 }
 
@@ -60,17 +60,18 @@ func (s *stream) reject(status int, details string) {
 // a local reply, for the route's response headers; and it finds none as long as
 // x-forwarded-proto is not there, which it has not added yet.
 func (s *stream) rejectPath() {
-	s.reject(400, "path_normalization_failed")
-	if !s.req.Headers.Has("x-forwarded-proto") {
-		return
+	h := s.beginReply(400, "path_normalization_failed")
+	s.closing = true
+	if s.req.Headers.Has("x-forwarded-proto") {
+		s.prepareAuthority()
+		if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost != nil {
+			s.findRoute()
+		}
+		if s.target != nil {
+			s.mutateReply(h)
+		}
 	}
-	s.prepareAuthority()
-	if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost == nil {
-		return
-	}
-	if s.findRoute(); s.target != nil {
-		s.mutateReply(&s.resp.Headers)
-	}
+	s.describe(h, nil)
 }
 
 func (s *stream) preparePath() bool {
@@ -101,6 +102,7 @@ func (s *stream) preparePath() bool {
 	if redirect {
 		h := s.beginReply(307, "path_normalization_failed")
 		h.Add(hLocation, s.path)
+		s.describe(h, nil)
 		return false
 	}
 	return true

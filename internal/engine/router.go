@@ -338,10 +338,7 @@ func (s *stream) clientGone() {
 	s.closing = true
 	if errors.Is(s.up.clientError, errBadBody) {
 		s.flags |= flagDownstreamProtocolError
-		s.beginReply(400, "http1.codec_error")
-		s.body = s.peer.engine.statusText(400)
-		s.resp.Headers.Add(hContentLength, strconv.AppendInt(nil, int64(len(s.body)), 10))
-		s.resp.Headers.Add(hContentType, vTextPlain)
+		s.describe(s.beginReply(400, "http1.codec_error"), s.peer.engine.statusText(400))
 		return
 	}
 	s.flags |= flagDownstreamClosed

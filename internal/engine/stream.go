@@ -23,6 +23,7 @@ type stream struct {
 
 	out    []byte   // the answer's head, and what is written with it
 	values [][]byte // scratch of mutations.apply
+	code   [8]byte  // of %RESP(:status)%
 }
 
 // streamState is the part of a stream that begins as zero.
@@ -50,6 +51,8 @@ type streamState struct {
 	details string
 	flags   responseFlags
 	body    []byte
+	// replyText is what %LOCAL_REPLY_BODY% stands for while such a body is made.
+	replyText []byte
 
 	fault      *atomic.Int64 // where the stream's fault is counted; nil: it has none
 	corsPolicy *corsPolicy
@@ -140,40 +143,62 @@ func (s *stream) localReply(status int, details string, body []byte) {
 // localReplyGRPC answers with a status of gRPC, which clients of another protocol
 // do not get to know.
 func (s *stream) localReplyGRPC(code int64, details string, body []byte) {
-	if !isGRPC(&s.req.Headers) {
-		s.localReply(200, details, body)
-		return
-	}
 	h := s.beginReply(200, details)
 	if s.target != nil {
 		s.mutateReply(h)
 		s.addAttemptCount(h)
 	}
-	s.describeGRPC(h, code, body)
+	s.describeAs(h, body, code)
 }
 
-// describe adds the body and what tells of it; a gRPC client gets the status in
-// headers instead.
-func (s *stream) describe(h *header.List, body []byte) {
+// describe adds the body and what tells of it, as local_reply_config has them; a
+// gRPC client gets the status in headers instead.
+func (s *stream) describe(h *header.List, body []byte) { s.describeAs(h, body, fromStatus) }
+
+// fromStatus stands for the status of gRPC that the HTTP status means.
+const fromStatus = -1
+
+func (s *stream) describeAs(h *header.List, body []byte, code int64) {
+	var how *replyBody
+	original := body
+	typed, hadType := h.Get("content-type")
+	if r := s.manager.localReplies; r != nil {
+		body, how = r.rewrite(s, h, body)
+	}
 	if isGRPC(&s.req.Headers) {
-		code := grpcCodeOf(s.status)
+		if code == fromStatus {
+			code = int64(grpcCodeOf(s.status))
+		}
 		s.status = 200
-		s.describeGRPC(h, int64(code), body)
+		if how != nil && how.json {
+			body = bytes.TrimSuffix(body, lineFeed)
+		}
+		s.describeGRPC(h, code, body)
 		return
 	}
 	// An answer 204 has no body, and bytes after it would be taken for the
 	// next answer (RFC 9110 section 15.3.5).
 	if len(body) == 0 || s.status == 204 {
+		h.Remove("content-type")
 		return
 	}
 	h.Add(hContentLength, appendInt(&s.arena, int64(len(body))))
-	if !h.Has("content-type") {
-		h.Add(hContentType, vTextPlain)
-	}
 	if s.status != 304 { // whose content-length is that of another answer
 		s.body = body
 	}
+	now, has := h.Get("content-type")
+	switch {
+	case !has && how == nil:
+		h.Add(hContentType, vTextPlain)
+	case !has:
+		h.Add(hContentType, how.contentType)
+	case how != nil && hadType && bytes.Equal(typed, now) && !bytes.Equal(original, body):
+		// What the type was said of is not there any more.
+		h.Set(hContentType, how.contentType)
+	}
 }
+
+var lineFeed = []byte("\n")
 
 var (
 	vGRPC        = []byte("application/grpc")
@@ -200,11 +225,27 @@ func grpcCodeOf(status int) int {
 
 // describeGRPC adds what a gRPC client reads instead of the HTTP status.
 func (s *stream) describeGRPC(h *header.List, code int64, body []byte) {
-	h.Add(hContentType, vGRPC)
-	h.Add(hGRPCStatus, appendInt(&s.arena, code))
-	if len(body) > 0 {
-		h.Add(hGRPCMessage, body)
+	h.Set(hContentType, vGRPC)
+	if v, ok := h.Get("grpc-status"); !ok || len(v) == 0 {
+		h.Set(hGRPCStatus, appendInt(&s.arena, code))
 	}
+	if len(body) > 0 && string(s.req.Method) != "HEAD" {
+		h.Set(hGRPCMessage, percentEncoded(&s.arena, body))
+	}
+}
+
+// percentEncoded writes a text as the value of grpc-message (the gRPC protocol over
+// HTTP/2, section Responses); of what may stand there as it is Envoy escapes "~" too.
+func percentEncoded(a *header.Arena, text []byte) []byte {
+	out := a.Start()
+	for _, c := range text {
+		if c < ' ' || c >= '~' || c == '%' {
+			out = append(out, '%', upperHex[c>>4], upperHex[c&15])
+			continue
+		}
+		out = append(out, c)
+	}
+	return a.Done(out)
 }
 
 // responseFlags are Envoy's: what went wrong with a request.

@@ -33,7 +33,8 @@ func (s *stream) RequestHeader(name string) ([]byte, bool) {
 // ResponseHeader implements format.Source.
 func (s *stream) ResponseHeader(name string) ([]byte, bool) {
 	if name == ":status" {
-		return strconv.AppendInt(s.arena.Start(), int64(s.status), 10), s.status > 0
+		// Not in the arena, in which the text around it is being made.
+		return strconv.AppendInt(s.code[:0], int64(s.status), 10), s.status > 0
 	}
 	return s.resp.Headers.Get(name)
 }
@@ -76,6 +77,8 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return s.appendGRPCStatus(dst, v)
 	case format.UniqueID:
 		return appendUUID(dst), true
+	case format.LocalReplyBody:
+		return append(dst, s.replyText...), true
 	}
 	if word := s.word(v); word != "" {
 		return append(dst, word...), true

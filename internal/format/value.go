@@ -61,6 +61,7 @@ const (
 	FilterChainName
 	UniqueID
 	QueryParams
+	LocalReplyBody
 	// Never is what this proxy never has.
 	Never
 	// Zero is 0, and Empty the empty text, for what is not measured here and
@@ -162,7 +163,7 @@ var operators = map[string]operator{
 	"DOWNSTREAM_CX_RTT":                             {value: Zero, numeric: true},
 	"BYTES_RETRANSMITTED":                           {value: Zero, numeric: true},
 	"CUSTOM_FLAGS":                                  {value: Empty},
-	"LOCAL_REPLY_BODY":                              {value: Empty},
+	"LOCAL_REPLY_BODY":                              {value: LocalReplyBody},
 	"REQUESTED_SERVER_NAME":                         {value: RequestedServerName},
 	"CONNECTION_ID":                                 {value: ConnectionID, numeric: true},
 	"STREAM_ID":                                     {value: StreamID},
