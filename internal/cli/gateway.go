@@ -60,7 +60,7 @@ func (g *gateway) console() console.Options {
 		Clusters:    g.clusters,
 		Origins:     g.origins,
 		Diagnostics: g.diagnostics,
-		Stats:       func(w io.Writer) error { return g.stats.WritePrometheus(w) },
+		Stats:       func(w io.Writer) error { return g.stats.WritePrometheus(w, stats.Filter{}) },
 	}
 }
 

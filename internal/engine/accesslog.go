@@ -23,6 +23,7 @@ type accessLog struct {
 func (s *stream) log() {
 	s.logEnd()
 	s.observe()
+	s.leave()
 	for _, l := range s.manager.logs {
 		if l.filter == nil || l.filter(s) {
 			l.write(s)

@@ -147,6 +147,7 @@ func (b *requestBody) fill() error {
 	}
 	n, err := b.c.nc.Read(b.buf[b.w:])
 	b.w += n
+	b.c.received(n, err)
 	if n > 0 {
 		return nil
 	}

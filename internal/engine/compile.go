@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -37,7 +36,6 @@ type compiler struct {
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
 	secrets  map[string]*tlsv3.Secret
-	faults   map[string]*atomic.Int64   // under way, by stat_prefix
 	sockets  map[string]*clusterSockets // by cluster
 	before   map[string]*clusterSockets // those of the program that is served
 	diags    diag.List
@@ -46,12 +44,12 @@ type compiler struct {
 // Compile compiles a snapshot without running it: the diagnostics tell what an
 // engine could not run of it.
 func Compile(s *xds.Snapshot) (*Program, diag.List) {
-	return compile(s, nil, &compiler{stats: stats.New(), faults: map[string]*atomic.Int64{}})
+	return compile(s, nil, &compiler{stats: stats.New()})
 }
 
 func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	var prev *upstream.Set
-	c := &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names, faults: e.faults}
+	c := &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names}
 	if e.program != nil {
 		prev = e.program.clusters
 		c.before = e.program.sockets
@@ -60,7 +58,7 @@ func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 }
 
 func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.List) {
-	c.snap, c.prog = s, &Program{version: s.Version}
+	c.snap, c.prog = s, &Program{version: s.Version, counted: c.stats.Generation()}
 	c.runtime = newRuntime(s.Bootstrap)
 	c.slots = map[string]int{}
 	c.routes = map[string]*routev3.RouteConfiguration{}
@@ -131,7 +129,7 @@ func (c *compiler) compileClusters(prev *upstream.Set) {
 		c.sockets[cl.GetName()] = sockets
 		usable = append(usable, cl)
 	}
-	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, c.dial, c.names, c.choose)
+	set, errs := upstream.NewSet(prev, usable, c.snap.Endpoints, c.dial, c.names, c.choose, c.prog.counted)
 	for _, err := range errs {
 		c.report("", "", err)
 	}
@@ -176,6 +174,8 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 		return nil, errors.New("address: only TCP sockets are supported")
 	}
 	lp := &listenerProgram{name: l.GetName(), pos: c.snap.Origins[xds.ListenerKey(l.GetName())], host: sa.GetAddress(), port: sa.GetPortValue(), prog: c.prog}
+	scope := listenerScope(l.GetStatPrefix(), sa.GetAddress(), sa.GetPortValue())
+	lp.stats = stats.Use[listenerStats](c.prog.counted, scope)
 	for i, f := range l.GetListenerFilters() {
 		if f.GetName() != "envoy.filters.listener.tls_inspector" {
 			return nil, fmt.Errorf("listener_filters[%d]: filter %q is not supported", i, f.GetName())
@@ -190,6 +190,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 			continue
 		}
 		fc.manager.listener, fc.manager.chain = l.GetName(), chain.GetName()
+		fc.manager.rqStats = stats.Use[listenerRqStats](c.prog.counted, scope.In("http").Tagged(tagManager, fc.manager.statPrefix))
 		lp.chains = append(lp.chains, fc)
 	}
 	if len(lp.chains) == 0 {
@@ -197,6 +198,9 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 			return nil, errors.New("no filter chain can be served")
 		}
 		return nil, errors.New("no filter chains")
+	}
+	if lp.usesTLS() {
+		lp.tls = stats.Use[listenerTLSStats](c.prog.counted, scope.In("ssl"))
 	}
 	for _, fc := range lp.chains {
 		if (fc.tls == nil) != (lp.chains[0].tls == nil) {

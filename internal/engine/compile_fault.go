@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	faultcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/fault/v3"
@@ -28,23 +27,10 @@ const (
 
 func (c *compiler) compileFaultFilter(m *manager, name string, cfg *faultv3.HTTPFault) (*faultFilter, error) {
 	base, err := compileFault(cfg, c.runtime)
-	prefix := stats.Tag{Name: "envoy_http_conn_manager_prefix", Value: m.statPrefix}
 	return &faultFilter{
-		slot: c.slots[name], base: base, active: c.activeFaults(m.statPrefix),
-		delays:    c.stats.EnvoyCounter("http.fault.delays_injected", prefix),
-		aborts:    c.stats.EnvoyCounter("http.fault.aborts_injected", prefix),
-		overflows: c.stats.EnvoyCounter("http.fault.faults_overflow", prefix),
+		slot: c.slots[name], base: base,
+		stats: stats.Use[faultStats](c.prog.counted, managerScope(m.statPrefix).In("fault")),
 	}, err
-}
-
-// activeFaults is the number of faults under way, which outlives the program.
-func (c *compiler) activeFaults(statPrefix string) *atomic.Int64 {
-	n := c.faults[statPrefix]
-	if n == nil {
-		n = &atomic.Int64{}
-		c.faults[statPrefix] = n
-	}
-	return n
 }
 
 func compileFault(f *faultv3.HTTPFault, rt runtime) (*faultPolicy, error) {

@@ -53,6 +53,7 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 		codec:      codecOptions(h),
 		http2:      http2Options(h),
 		metrics:    &managerMetrics{store: c.stats, workload: c.workload},
+		stats:      stats.Use[managerStats](c.prog.counted, managerScope(h.GetStatPrefix())),
 
 		serverName:        []byte(defaultServerName),
 		useRemoteAddress:  h.GetUseRemoteAddress().GetValue(),
@@ -228,11 +229,9 @@ func (c *compiler) compileFilter(m *manager, f *hcmv3.HttpFilter) (filter, error
 		m.suppressEnvoy = cfg.GetSuppressEnvoyHeaders()
 		return routerFilter{}, nil
 	case *corsv3.Cors:
-		prefix := stats.Tag{Name: "envoy_http_conn_manager_prefix", Value: m.statPrefix}
 		return &corsFilter{
-			slot:    c.slots[f.GetName()],
-			valid:   c.stats.EnvoyCounter("http.cors.origin_valid", prefix),
-			invalid: c.stats.EnvoyCounter("http.cors.origin_invalid", prefix),
+			slot:  c.slots[f.GetName()],
+			stats: stats.Use[corsStats](c.prog.counted, managerScope(m.statPrefix).In("cors")),
 		}, nil
 	case *faultv3.HTTPFault:
 		return c.compileFaultFilter(m, f.GetName(), cfg)

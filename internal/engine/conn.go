@@ -22,6 +22,7 @@ type conn struct {
 	lis   *listener
 	lp    *listenerProgram
 	chain *filterChain
+	count connCount
 
 	nc   net.Conn // what is read and written: TLS or the socket itself
 	sock net.Conn
@@ -84,10 +85,12 @@ func renewed(current, now time.Time, d time.Duration) (time.Time, bool) {
 // serve answers requests until the connection ends.
 func (c *conn) serve() {
 	defer c.close()
-	switch http2, ok := c.speaksHTTP2(); {
-	case !ok:
+	http2, ok := c.speaksHTTP2()
+	if !ok {
 		return
-	case http2:
+	}
+	c.count.speak(http2)
+	if http2 {
 		c.serveHTTP2()
 		return
 	}
@@ -149,6 +152,10 @@ func (c *conn) await() bool {
 	c.setReadTimeout(now, c.chain.manager.idleTimeout)
 	n, err := c.wait.read(c)
 	c.w = n
+	c.received(n, err)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.lis.done.Load() {
+		c.count.manager.CxIdleTimeout.Inc()
+	}
 	return n > 0 && (err == nil || errors.Is(err, io.EOF))
 }
 
@@ -200,6 +207,7 @@ func (c *conn) more(s *stream) bool {
 	}
 	n, err := c.nc.Read(c.in[c.w:])
 	c.w += n
+	c.received(n, err)
 	if n > 0 {
 		return true
 	}
@@ -214,12 +222,16 @@ var errHeadTimeout = http1.Error{Status: 408, Details: "request_header_timeout",
 // refuse answers what is not a request and ends the connection.
 func (c *conn) refuse(s *stream, e *http1.Error) {
 	s.manager, s.prog = c.chain.manager, c.lp.prog
+	s.arrive()
 	s.req.Headers.Reset()
 	s.req.Minor, s.closing = 1, true
 	c.head = c.w // all that has come counts as the request
 	s.flags |= flagDownstreamProtocolError
 	if e.Status == 408 {
 		s.flags = 0
+		s.manager.stats.RqHeadTimeout.Inc()
+	} else {
+		s.manager.stats.CxProtocol.Inc()
 	}
 	body := c.engine.statusText(e.Status)
 	if e.Status == 408 {
@@ -235,6 +247,7 @@ func (c *conn) refuse(s *stream, e *http1.Error) {
 // connection can carry another one.
 func (c *conn) exchange(s *stream) bool {
 	s.manager, s.prog = c.chain.manager, c.lp.prog
+	s.arrive()
 	if s.req.Close || c.lis.done.Load() {
 		s.closing = true
 	}
@@ -244,6 +257,8 @@ func (c *conn) exchange(s *stream) bool {
 	if s.req.Expect100 && !s.manager.proxy100 {
 		// Envoy asks for the body itself, whatever becomes of the request.
 		if c.sendContinue() != nil {
+			s.lostClient()
+			s.log()
 			return false
 		}
 	}
@@ -378,15 +393,23 @@ const (
 
 func (c *conn) close() {
 	_ = c.nc.Close()
+	c.count.close()
 	if c.in != nil {
 		c.engine.buffers.put(c.in)
 	}
 	c.lis.remove(c)
 }
 
+// received counts what a read brought, and notes who ended the connection.
+func (c *conn) received(n int, err error) {
+	c.count.manager.CxReceived.Add(uint64(n))
+	c.count.remote = c.count.remote || n == 0 && endedByPeer(err)
+}
+
 // write sends a, then b, in as few system calls as it can.
 func (c *conn) write(a, b []byte) error {
 	c.wireSent += int64(len(a) + len(b))
+	c.count.manager.CxSent.Add(uint64(len(a) + len(b)))
 	if len(b) == 0 {
 		_, err := c.nc.Write(a)
 		return err

@@ -41,6 +41,7 @@ func (c *conn) speaksHTTP2() (yes, ok bool) {
 	preface := []byte(http2.Preface)
 	for c.w < len(preface) && bytes.HasPrefix(preface, c.in[:c.w]) {
 		n, err := c.nc.Read(c.in[c.w:])
+		c.received(n, err)
 		if c.w += n; err != nil {
 			break
 		}
@@ -57,13 +58,16 @@ func (c *conn) serveHTTP2() {
 	o.IdleTimeout = c.chain.manager.idleTimeout
 	c.readAt, c.writeAt = time.Time{}, time.Time{}
 	_ = c.nc.SetDeadline(time.Time{})
-	session := http2.NewServer(c.nc, o, func(st *http2.Stream) { tasks.Go(func() { c.serveStream(st) }) })
+	counted := &countedConn{Conn: c.nc, manager: c.count.manager}
+	session := http2.NewServer(counted, o, func(st *http2.Stream) { tasks.Go(func() { c.serveStream(st) }) })
 	c.session.Store(session)
 	if c.lis.done.Load() {
 		session.GoAway()
 	}
 	initial := c.in[:c.w]
-	if err := session.Run(initial); err != nil {
+	err := session.Run(initial)
+	c.count.remote, c.count.active = counted.ended, session.CutOff()
+	if err != nil {
 		c.engine.log.Debug("HTTP/2 connection ended", "client", string(c.remote), "error", err)
 	}
 	tasks.Wait()
@@ -88,10 +92,13 @@ func (c *conn) serveStream(st *http2.Stream) {
 	s.begin(c, time.Now())
 	s.conn, s.client, s.http2 = nil, cl, true
 	s.manager, s.prog = chain.manager, lp.prog
+	s.arrive()
 	cl.idle = s.manager.streamIdleTimeout
 	s.takeHTTP2(st)
 	st.OnAbort(cl.abort)
 	if s.req.Expect100 && !s.manager.proxy100 && cl.sendContinue() != nil {
+		s.lostClient()
+		s.log()
 		return
 	}
 	if s.prepare() {

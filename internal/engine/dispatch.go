@@ -27,6 +27,8 @@ func (s *stream) routeOnce() {
 		s.findRoute()
 	}
 	if s.requireTLS() {
+		s.manager.stats.RouterTotal.Inc()
+		s.manager.stats.RouterSent.Inc()
 		return
 	}
 	if s.route == nil {
@@ -34,6 +36,8 @@ func (s *stream) routeOnce() {
 			return
 		}
 		s.flags |= flagNoRoute
+		s.manager.stats.RouterTotal.Inc()
+		s.manager.stats.NoRoute.Inc()
 		s.localReply(404, "route_not_found", nil)
 		if string(s.req.Method) == "CONNECT" {
 			s.closing = true
@@ -42,19 +46,24 @@ func (s *stream) routeOnce() {
 	}
 	s.decorate()
 	if s.upgraded && !s.mayUpgrade() {
+		s.manager.stats.RqNoUpgrade.Inc()
 		h := s.beginReply(403, "upgrade_failed")
 		s.mutateReply(h)
 		s.describe(h, nil)
 		s.closing, s.upgraded = true, false
 		return
 	}
+	s.countUpgrade()
 	if s.filter() {
 		return
 	}
+	s.manager.stats.RouterTotal.Inc()
 	switch {
 	case s.route.redirect != nil:
+		s.manager.stats.RouterSent.Inc()
 		s.redirect()
 	case s.route.direct != nil:
+		s.manager.stats.RouterSent.Inc()
 		s.direct()
 	default:
 		s.proxy()

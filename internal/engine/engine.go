@@ -53,14 +53,14 @@ type Engine struct {
 	streams streamPool
 	logs    *logFiles
 	clock   atomic.Pointer[dateText]
+	running atomic.Pointer[Program] // what program is, for those who only look
 	nextID  atomic.Uint64
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	ownIP   []byte
 
-	publishing sync.Mutex               // Publish and Close take it, before mu
-	program    *Program                 // guarded by publishing
-	faults     map[string]*atomic.Int64 // under way, by stat_prefix; guarded by publishing
+	publishing sync.Mutex // Publish and Close take it, before mu
+	program    *Program   // guarded by publishing
 
 	mu        sync.Mutex           // guards what follows
 	listeners map[string]*listener // by bound address
@@ -88,10 +88,11 @@ func New(o Options) *Engine {
 	if o.Ports == nil {
 		o.Ports = func(host string, port uint32) (string, uint32) { return host, port }
 	}
-	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, faults: map[string]*atomic.Int64{}, ownIP: ownAddress()}
+	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
 	e.names = upstream.NewNames(o.Resolver, o.Logger)
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	o.Stats.OnRead(e.measure)
 	return e
 }
 
@@ -113,6 +114,8 @@ func (e *Engine) Publish(s *xds.Snapshot) diag.List {
 	_ = prog.clusters.Wait(ctx) // the clusters that it is too late for have no hosts yet
 	cancel()
 	diags = append(diags, e.serve(prog)...)
+	prog.counted.Commit()
+	e.running.Store(prog)
 	old := e.program
 	e.program = prog
 	if old != nil {
@@ -162,6 +165,13 @@ func (e *Engine) serve(prog *Program) diag.List {
 		e.listeners[address] = newListener(e, nl, lp)
 	}
 	return diags
+}
+
+// measure sets the gauges that are looked up and not counted.
+func (e *Engine) measure() {
+	if p := e.running.Load(); p != nil {
+		p.clusters.Measure()
+	}
 }
 
 // ListenerStatus is a listener that is bound.

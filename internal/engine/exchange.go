@@ -279,6 +279,7 @@ func (x *exchange) remember(data []byte) {
 		return
 	}
 	if len(x.replay)+len(data) > maxReplay {
+		x.s.target.cluster.Stats.RetryAbandoned.Inc()
 		x.replayable = false
 		return
 	}
@@ -364,7 +365,11 @@ func (x *exchange) release(now time.Time) {
 		x.dropHTTP2()
 		return
 	}
-	if !x.joinPump() || x.s.resp.Close || x.r != x.w || !x.s.client.ended() {
+	sent := x.joinPump()
+	if sent && x.s.client.ended() {
+		x.conn.Finish()
+	}
+	if !sent || x.s.resp.Close || x.r != x.w || !x.s.client.ended() {
 		x.drop()
 		return
 	}

@@ -5,16 +5,14 @@ import (
 
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"github.com/crossgate/crossgate/internal/stats"
 )
 
 // corsFilter is envoy.filters.http.cors. It answers preflights, and decorates
 // the other answers to allowed origins; it never judges a method or a header,
 // and it never adds Vary.
 type corsFilter struct {
-	slot           int
-	valid, invalid *stats.Counter
+	slot  int
+	stats *corsStats
 }
 
 // corsPolicy is what holds for one target: the policies of all levels, resolved
@@ -115,14 +113,14 @@ func (f *corsFilter) request(s *stream) bool {
 	method, _ := s.req.Headers.Get("access-control-request-method")
 	preflight := len(method) > 0 && string(s.req.Method) == "OPTIONS"
 	if !p.origins.match(origin) {
-		f.invalid.Inc()
+		f.stats.Invalid.Inc()
 		if !enabled || !preflight || p.forward {
 			return false
 		}
 		f.preflight(s, p, nil, method)
 		return true
 	}
-	f.valid.Inc()
+	f.stats.Valid.Inc()
 	if !enabled {
 		return false
 	}

@@ -2,10 +2,7 @@ package engine
 
 import (
 	"strconv"
-	"sync/atomic"
 	"time"
-
-	"github.com/crossgate/crossgate/internal/stats"
 )
 
 // faultFilter is envoy.filters.http.fault: it delays a share of the requests and
@@ -13,10 +10,9 @@ import (
 type faultFilter struct {
 	slot int
 	base *faultPolicy
-	// active counts the faults under way of all managers with the same
-	// stat_prefix; max_active_faults is a limit on it.
-	active                    *atomic.Int64
-	delays, aborts, overflows *stats.Counter
+	// stats are shared by all managers with the same stat_prefix; max_active_faults
+	// is a limit on the faults under way of all of them.
+	stats *faultStats
 }
 
 // faultPolicy is a compiled HTTPFault.
@@ -90,7 +86,7 @@ func (f *faultFilter) request(s *stream) bool {
 	}
 	if d := p.delayOf(s); d > 0 && f.begin(s, p) {
 		s.flags |= flagDelayInjected
-		f.delays.Inc()
+		f.stats.Delays.Inc()
 		if s.delay(d) {
 			return true
 		}
@@ -145,12 +141,12 @@ func (f *faultFilter) begin(s *stream, p *faultPolicy) bool {
 	if s.fault != nil {
 		return true
 	}
-	if f.active.Add(1) > p.maxActive {
-		f.active.Add(-1)
-		f.overflows.Inc()
+	if f.stats.Active.Add(1) > p.maxActive {
+		f.stats.Active.Add(-1)
+		f.stats.Overflows.Inc()
 		return false
 	}
-	s.fault = f.active
+	s.fault = &f.stats.Active
 	return true
 }
 
@@ -176,7 +172,7 @@ func (f *faultFilter) abort(s *stream, p *faultPolicy) bool {
 		s.client.skipBuffered() // Envoy has read on meanwhile
 	}
 	s.flags |= flagFaultInjected
-	f.aborts.Inc()
+	f.stats.Aborts.Inc()
 	if grpc {
 		s.localReplyGRPC(status, "fault_filter_abort", faultBody)
 	} else {

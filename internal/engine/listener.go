@@ -77,8 +77,12 @@ func (l *listener) begin(nc net.Conn) {
 // choose finds the filter chain of a new connection.
 func (c *conn) choose() bool {
 	if !c.lp.usesTLS() {
-		c.chain = c.lp.find("")
-		return c.chain != nil
+		if c.chain = c.lp.find(""); c.chain == nil {
+			c.lp.stats.NoChain.Inc()
+			return false
+		}
+		c.count.open(c.lp, c.chain)
+		return true
 	}
 	lp := c.lp
 	timeout := lp.chains[0].tlsTimeout
@@ -86,9 +90,11 @@ func (c *conn) choose() bool {
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			chain := lp.find(hello.ServerName)
 			if chain == nil || chain.tls == nil {
+				lp.stats.NoChain.Inc()
 				return nil, errNoChain
 			}
 			c.chain = chain
+			c.count.open(lp, chain)
 			return withoutALPN(chain.tls, hello.SupportedProtos), nil
 		},
 	})
@@ -98,10 +104,21 @@ func (c *conn) choose() bool {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	if err := tc.HandshakeContext(ctx); err != nil {
+	lp.stats.CxPending.Add(1)
+	err := tc.HandshakeContext(ctx)
+	lp.stats.CxPending.Add(-1)
+	if err != nil {
+		c.countHandshake(err)
 		return false
 	}
 	state := tc.ConnectionState()
+	lp.tls.Handshake.Inc()
+	if state.DidResume {
+		lp.tls.Resumed.Inc()
+	}
+	if len(state.PeerCertificates) == 0 {
+		lp.tls.NoCertificate.Inc()
+	}
 	c.nc, c.tls = tc, &state
 	return true
 }

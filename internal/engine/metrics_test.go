@@ -242,7 +242,7 @@ func labelKey(m *dto.Metric) string {
 func (b *bench) family(name string) *dto.MetricFamily {
 	b.t.Helper()
 	var text bytes.Buffer
-	if err := b.engine.opts.Stats.WritePrometheus(&text); err != nil {
+	if err := b.engine.opts.Stats.WritePrometheus(&text, stats.Filter{}); err != nil {
 		b.t.Fatal(err)
 	}
 	p := expfmt.NewTextParser(model.LegacyValidation)

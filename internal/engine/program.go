@@ -9,6 +9,7 @@ import (
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/http2"
+	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -19,6 +20,7 @@ type Program struct {
 	clusters  *upstream.Set
 	sockets   map[string]*clusterSockets // by cluster
 	listeners []*listenerProgram
+	counted   *stats.Generation
 
 	http2At map[string]diag.Pos // where clusters are said to speak HTTP/2
 	said    sync.Map            // the clusters that notHTTP2 has named
@@ -45,6 +47,8 @@ type listenerProgram struct {
 	port   uint32
 	prog   *Program
 	chains []*filterChain
+	stats  *listenerStats
+	tls    *listenerTLSStats
 }
 
 // filterChain is what a listener does with connections of certain server names.
@@ -96,6 +100,8 @@ type manager struct {
 	headersTimeout    time.Duration
 
 	metrics *managerMetrics
+	stats   *managerStats
+	rqStats *listenerRqStats
 }
 
 // serverHeader is HttpConnectionManager.server_header_transformation.

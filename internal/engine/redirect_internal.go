@@ -48,16 +48,20 @@ func (s *stream) follow() bool {
 		return false
 	}
 	if s.received > 0 {
+		s.target.cluster.Stats.RedirectsFailed.Inc()
 		return false // the body has been sent and is not kept for another service
 	}
 	location, ok := s.resp.Headers.Get("location")
 	if !ok {
+		s.target.cluster.Stats.RedirectsFailed.Inc()
 		return false
 	}
 	u, err := url.Parse(string(location))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || !p.crossScheme && u.Scheme != string(s.scheme) {
+		s.target.cluster.Stats.RedirectsFailed.Inc()
 		return false
 	}
+	s.target.cluster.Stats.RedirectsFollowed.Inc()
 	b := append(s.arena.Start(), s.scheme...)
 	b = append(b, "://"...)
 	b = append(b, s.authority...)

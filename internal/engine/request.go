@@ -37,6 +37,7 @@ func (s *stream) prepare() bool {
 		}
 	}
 	if len(s.path) == 0 || s.path[0] != '/' {
+		s.manager.stats.RqNoPath.Inc()
 		s.describe(s.beginReply(404, "absolute_path_rejected"), nil)
 		s.closing = s.closing || string(s.req.Method) == "CONNECT"
 		return false
@@ -60,6 +61,7 @@ func (s *stream) reject(status int, details string) {
 // a local reply, for the route's response headers; and it finds none as long as
 // x-forwarded-proto is not there, which it has not added yet.
 func (s *stream) rejectPath() {
+	s.manager.stats.RqPathFailed.Inc()
 	h := s.beginReply(400, "path_normalization_failed")
 	s.closing = true
 	if s.req.Headers.Has("x-forwarded-proto") {
@@ -100,6 +102,7 @@ func (s *stream) preparePath() bool {
 		s.path = mergeSlashes(&s.arena, s.path)
 	}
 	if redirect {
+		s.manager.stats.RqPathSent.Inc()
 		h := s.beginReply(307, "path_normalization_failed")
 		h.Add(hLocation, s.path)
 		s.describe(h, nil)

@@ -76,6 +76,7 @@ func (s *stream) finish() {
 func (s *stream) lostClient() {
 	s.closing = true
 	s.flags |= flagDownstreamClosed
+	s.countLost()
 	s.details = "downstream_remote_disconnect"
 }
 
@@ -100,6 +101,7 @@ func (s *stream) relay() {
 	err := s.client.relay(s)
 	s.end = time.Now()
 	if err == nil {
+		s.countAnswerTime()
 		// The body may only be asked about once the pump has stopped.
 		s.up.release(s.end)
 		if s.up.pump.running || !s.client.ended() {
@@ -115,17 +117,22 @@ func (s *stream) relay() {
 func (s *stream) broken(err error) {
 	s.closing = true
 	var gone clientError
+	if !errors.As(err, &gone) {
+		s.manager.stats.BrokenOff.Inc()
+	}
 	switch {
 	case errors.As(err, &gone):
 		s.lostClient()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.flags |= flagUpstreamTimeout
 		s.details = "response_timeout"
+		s.countLate()
 		if !s.up.expired() {
 			s.flags ^= flagUpstreamTimeout | flagStreamIdle
 			s.details = "stream_idle_timeout"
 		}
 	case remoteReset(err):
+		s.target.cluster.Stats.RqReceivedReset.Inc()
 		s.flags |= flagUpstreamReset
 		s.details = "upstream_reset_after_response_started{remote_reset}"
 	default:

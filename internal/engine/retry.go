@@ -132,6 +132,18 @@ const (
 	failClient // the client is gone: nobody is there to answer
 )
 
+// status is what a client is answered in the place of the service. One of gRPC gets
+// it in another form.
+func (f failure) status() int {
+	switch f {
+	case failTimeout, failPerTry, failIdle:
+		return 504
+	case failProtocol:
+		return 502
+	}
+	return 503
+}
+
 // wants reports whether the policy retries after an attempt that failed.
 func (p *retryPolicy) wantsAfter(f failure) bool {
 	switch f {

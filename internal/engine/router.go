@@ -19,6 +19,7 @@ func (s *stream) proxy() {
 	t := s.target
 	if t.cluster == nil {
 		s.flags |= flagNoCluster
+		s.manager.stats.NoCluster.Inc()
 		s.localReply(s.route.notFound, "cluster_not_found", nil)
 		return
 	}
@@ -109,10 +110,15 @@ func (s *stream) retry(f failure) bool {
 		want = p.wantsStatus(s)
 	}
 	if !want {
+		if s.attempts > 1 && f == noFailure {
+			s.target.cluster.Stats.RetrySuccess.Inc()
+		}
 		return false
 	}
+	st := s.target.cluster.Stats
 	if s.attempts > p.retries {
 		s.flags |= flagRetryLimit
+		st.RetryLimit.Inc()
 		return false
 	}
 	if !s.up.replayable || !s.target.cluster.BeginRetry() {
@@ -122,6 +128,11 @@ func (s *stream) retry(f failure) bool {
 	wait := p.backOff(s.attempts)
 	if left, limited := s.up.timeLeft(); limited && wait >= left {
 		return false
+	}
+	st.Retries.Inc()
+	st.RetryBackOff.Inc()
+	if f == noFailure {
+		st.Retried.Rq.Inc(s.resp.Status)
 	}
 	s.up.drop()
 	if wait > 0 {
@@ -158,6 +169,7 @@ func (s *stream) attempt() failure {
 		f = s.attemptHTTP1(h)
 	}
 	s.tell(h, f)
+	s.countAttempt(h, f)
 	return f
 }
 
@@ -257,6 +269,7 @@ func (s *stream) fail(f failure) {
 	default:
 		s.failReset(f)
 	}
+	s.countFailure(f)
 }
 
 // failReset answers for a connection that could not be had or broke.
@@ -338,16 +351,19 @@ func (s *stream) clientGone() {
 	s.closing = true
 	if errors.Is(s.up.clientError, errBadBody) {
 		s.flags |= flagDownstreamProtocolError
+		s.manager.stats.CxProtocol.Inc()
 		s.describe(s.beginReply(400, "http1.codec_error"), s.peer.engine.statusText(400))
 		return
 	}
 	s.flags |= flagDownstreamClosed
+	s.countLost()
 	s.beginReply(0, "downstream_remote_disconnect")
 }
 
 // respond passes the service's answer on to the client.
 func (s *stream) respond() {
 	s.status, s.details = s.resp.Status, "via_upstream"
+	s.countAnswer(s.status)
 	h := &s.resp.Headers
 	if s.upgraded && s.status != 101 {
 		s.refuseUpgrade()

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"bytes"
-	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
+	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -54,7 +54,7 @@ type streamState struct {
 	// replyText is what %LOCAL_REPLY_BODY% stands for while such a body is made.
 	replyText []byte
 
-	fault      *atomic.Int64 // where the stream's fault is counted; nil: it has none
+	fault      *stats.Gauge // where the stream's fault is counted; nil: it has none
 	corsPolicy *corsPolicy
 	corsOrigin []byte
 	attempts   int
@@ -67,6 +67,7 @@ type streamState struct {
 	rerun     bool // the request has become another one, to be routed anew
 	closing   bool // the connection ends with this exchange
 	upgraded  bool // the connection is to become a tunnel
+	tunnelled bool // it is counted as one
 
 	start         time.Time
 	upstreamFirst time.Time // when the answer's head had come

@@ -35,6 +35,7 @@ type Session struct {
 	leaving  bool   // GOAWAY was sent
 	refused  bool   // GOAWAY was received
 	err      error  // the connection has ended
+	cutOff   bool   // with streams under way
 	received int64  // what the other side may still send on the connection
 	credit   uint32 // of that, what was read and not yet told
 
@@ -277,7 +278,7 @@ func (s *Session) Close() { s.fail(ErrClosed) }
 func (s *Session) fail(err error) {
 	s.mu.Lock()
 	if s.err == nil {
-		s.err = err
+		s.err, s.cutOff = err, len(s.streams) > 0
 	}
 	var told []func()
 	for _, st := range s.streams {
@@ -290,6 +291,14 @@ func (s *Session) fail(err error) {
 			f()
 		}
 	}
+}
+
+// CutOff reports, once Run has returned, whether the connection ended with streams
+// under way.
+func (s *Session) CutOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cutOff
 }
 
 // Usable reports whether another stream can be opened now.

@@ -225,8 +225,8 @@ func (st *Stream) Trailers() *header.List {
 
 // Close ends the use of the stream. One that has not ended in both directions is
 // reset: with NO_ERROR where only the rest of a request is not wanted (RFC 9113
-// section 8.1), else with CANCEL.
-func (st *Stream) Close() {
+// section 8.1), else with CANCEL; Close reports that.
+func (st *Stream) Close() (reset bool) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,11 +234,11 @@ func (st *Stream) Close() {
 	s.giveBack(uint32(len(st.recv) + len(st.lent)))
 	st.recv, st.lent = nil, nil
 	if s.streams[st.id] != st {
-		return
+		return false
 	}
 	if st.recvEnd && st.sentEnd {
 		s.remove(st)
-		return
+		return false
 	}
 	code := Cancel
 	if st.sentEnd && s.handle != nil {
@@ -247,6 +247,7 @@ func (st *Stream) Close() {
 	s.out = appendReset(s.out, st.id, code)
 	s.remove(st)
 	s.flush(true)
+	return true
 }
 
 // Reset ends the stream with a code.

@@ -13,9 +13,9 @@ import (
 func TestExpositionIsReadByPrometheus(t *testing.T) {
 	s := New()
 	s.Requests(RequestLabels{Reporter: "source", Service: Service{Host: "api.shop.svc.cluster.local"}, ResponseCode: 200, RequestMethod: "OPTIONS"}).Observe(3*time.Millisecond, 0, 120)
-	s.EnvoyCounter("http.cors.origin_valid", Tag{"envoy_http_conn_manager_prefix", "in"}).Add(2)
+	Of[testStats](s, Scope{}.In("http").Tagged("envoy_http_conn_manager_prefix", "in")).CORS.Valid.Add(2)
 	var b bytes.Buffer
-	if err := s.WritePrometheus(&b); err != nil {
+	if err := s.WritePrometheus(&b, Filter{}); err != nil {
 		t.Fatal(err)
 	}
 	p := expfmt.NewTextParser(model.LegacyValidation)

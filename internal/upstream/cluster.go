@@ -24,6 +24,9 @@ type Cluster struct {
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service
 
+	// Stats are what the cluster counts in.
+	Stats *Stats
+
 	limits  *limits
 	policy  clusterv3.Cluster_LbPolicy
 	balance balance
@@ -59,7 +62,11 @@ func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
 	choice := c.choice()
 	for {
 		from := choice.level()
+		if from == nil || from.panic {
+			c.Stats.Panic.Inc()
+		}
 		if from == nil {
+			c.Stats.CxNoneHealthy.Inc()
 			return nil
 		}
 		h := c.choose(from)
@@ -96,6 +103,7 @@ func (l *level) random() *Host {
 func (c *Cluster) BeginRequest() bool {
 	if c.limits.requests.Add(1) > c.limits.maxRequests {
 		c.limits.requests.Add(-1)
+		c.Stats.RqActiveOverflow.Inc()
 		return false
 	}
 	return true
@@ -109,6 +117,7 @@ func (c *Cluster) EndRequest() { c.limits.requests.Add(-1) }
 func (c *Cluster) BeginRetry() bool {
 	if c.limits.retries.Add(1) > c.limits.maxRetries {
 		c.limits.retries.Add(-1)
+		c.Stats.RetryOverflow.Inc()
 		return false
 	}
 	return true

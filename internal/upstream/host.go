@@ -45,6 +45,9 @@ type Host struct {
 	http2    http2.Options
 	sessions sessions // of HTTP/2
 	health   hostHealth
+
+	// Stats are what /clusters tells of the host.
+	Stats HostStats
 }
 
 // Conn is a connection to a host. It is used by one request at a time.
@@ -57,6 +60,7 @@ type Conn struct {
 	deadline  time.Time
 	probe     probe
 	text      []byte
+	count     counting
 }
 
 // Host returns the endpoint at the other end.
@@ -88,12 +92,25 @@ func (c *Conn) SetTimeout(t time.Time, slack time.Duration) {
 // it (Cluster.ByName): they serve no other. It fails with ErrOverflow, with the
 // context's error, or with that of the dial.
 func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration, name []byte) (c *Conn, reused bool, err error) {
-	for {
+	if c := h.takeIdle(name); c != nil {
+		return c, true, nil
+	}
+	h.waits()
+	c, reused, err = h.acquire(ctx, connectTimeout, name)
+	h.waited(ctx, err)
+	return c, reused, err
+}
+
+func (h *Host) acquire(ctx context.Context, connectTimeout time.Duration, name []byte) (c *Conn, reused bool, err error) {
+	for overflows := false; ; overflows = true {
 		if c := h.takeIdle(name); c != nil {
 			return c, true, nil
 		}
 		if h.limits.addConnection() {
 			break
+		}
+		if !overflows {
+			h.limits.stats.CxOverflow.Inc()
 		}
 		if h.limits.evict() {
 			continue
@@ -113,11 +130,13 @@ func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration, name [
 func (h *Host) connect(ctx context.Context, timeout time.Duration, name string) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	count := h.opens(false)
 	link, sock, err := h.open(ctx, name)
+	count.connected(err)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text}
+	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text, count: count}
 	if h.several {
 		c.text = []byte(sock.RemoteAddr().String())
 	}
@@ -143,6 +162,7 @@ func (h *Host) takeIdle(name []byte) *Conn {
 			c.use()
 			return c
 		}
+		c.count.remote = true
 		c.Discard()
 	}
 }
@@ -177,13 +197,13 @@ func (h *Host) popAny() *Conn {
 // use and unuse count the connections in use, by which hosts are compared.
 func (c *Conn) use() {
 	c.inUse = true
-	c.host.active.Add(1)
+	c.host.begin()
 }
 
 func (c *Conn) unuse() {
 	if c.inUse {
 		c.inUse = false
-		c.host.active.Add(-1)
+		c.host.end()
 	}
 }
 
@@ -206,9 +226,28 @@ func (c *Conn) Release(now time.Time) {
 
 // Discard closes the connection: it cannot carry another request.
 func (c *Conn) Discard() {
+	c.count.close(c.inUse)
 	c.unuse()
 	_ = c.Close()
 	c.host.limits.removeConnection()
+}
+
+// Finish says that the exchange has ended well although the connection cannot
+// carry another one: Discard then cuts nothing off.
+func (c *Conn) Finish() { c.unuse() }
+
+// Read implements net.Conn.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.count.read(n, err)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.count.cluster.CxSent.Add(uint64(n))
+	return n, err
 }
 
 // retire closes the idle connections; those in use are closed when they are
@@ -232,6 +271,8 @@ type limits struct {
 	mu      sync.Mutex
 	waiters []chan struct{}
 	hosts   []*Host
+
+	stats *Stats
 }
 
 // evict closes an idle connection of any host of the cluster: the limit is on all

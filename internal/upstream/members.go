@@ -52,6 +52,7 @@ type level struct {
 	share    int // of the requests, in percent
 	hosts    []*Host
 	schedule []uint32
+	panic    bool // those included that are not usable
 }
 
 // level takes one by its share.
@@ -75,6 +76,7 @@ func (c *choice) level() *level {
 type priority struct {
 	members, usable []member
 	health, share   int // percent
+	panic           bool
 }
 
 // choice spreads the requests over the priorities as Envoy does: a priority takes
@@ -135,7 +137,7 @@ func panicking(levels []priority, percent, hosts int) {
 	everywhere := true
 	for i := range levels {
 		if p := &levels[i]; len(p.usable)*100 < percent*len(p.members) {
-			p.usable = p.members
+			p.usable, p.panic = p.members, true
 		} else {
 			everywhere = false
 		}
@@ -154,7 +156,7 @@ func panicking(levels []priority, percent, hosts int) {
 }
 
 func newLevel(p priority) level {
-	l := level{share: p.share}
+	l := level{share: p.share, panic: p.panic}
 	var weights []uint32
 	for _, e := range p.usable {
 		l.hosts = append(l.hosts, e.host)

@@ -11,6 +11,8 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/internal/stats"
 )
 
 // Outcome is what became of a request to a host, as outlier detection counts it:
@@ -42,6 +44,7 @@ type outliers struct {
 	mu      sync.Mutex
 	sweepAt time.Time
 	hosts   []*Host // each once
+	stats   *OutlierStats
 	ejected int
 }
 
@@ -122,7 +125,7 @@ func length(d *durationpb.Duration, unset time.Duration) time.Duration {
 func (o *outliers) report(h *Host, what Outcome) {
 	health := &h.health
 	if what < 0 && o.split {
-		o.count(h, &health.localFailures, o.local)
+		o.count(h, &health.localFailures, o.local, &o.stats.DetectedLocal, &o.stats.EnforcedLocal)
 		return
 	}
 	status := max(what, -what)
@@ -140,28 +143,40 @@ func (o *outliers) report(h *Host, what Outcome) {
 		return
 	}
 	if status >= 502 && status <= 504 {
-		o.count(h, &health.gateway, o.gateway)
+		o.count(h, &health.gateway, o.gateway, &o.stats.DetectedGateway, &o.stats.EnforcedGateway)
 	} else {
 		health.gateway.Store(0)
 	}
-	o.count(h, &health.consecutive5xx, o.consecutive5xx)
+	if o.count(h, &health.consecutive5xx, o.consecutive5xx, &o.stats.Detected5xx, &o.stats.Enforced5xx) {
+		o.stats.Old5xx.Inc()
+	}
 }
 
-// count adds a failure and ejects the host when it is one too many.
-func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger) {
+// count adds a failure and ejects the host when it is one too many, which it
+// reports.
+func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger, detected, enforced *stats.Counter) bool {
 	if n.Add(1) != t.limit {
-		return
+		return false
 	}
 	n.Store(0)
-	if rand.IntN(100) >= t.enforced {
-		return
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// As measured on Envoy 1.40: the ejection itself counts for the percentage.
-	if h.health.ejected.Load() || (o.ejected+1)*100 > o.maxPercent*len(o.hosts) {
-		return
+	if h.health.ejected.Load() {
+		return false
 	}
+	detected.Inc()
+	// As measured on Envoy 1.40: the ejection itself counts for the percentage.
+	if (o.ejected+1)*100 > o.maxPercent*len(o.hosts) {
+		o.stats.Overflow.Inc()
+		return true
+	}
+	o.stats.OldTotal.Inc()
+	if rand.IntN(100) >= t.enforced {
+		return true
+	}
+	enforced.Inc()
+	o.stats.Total.Inc()
+	o.stats.Active.Add(1)
 	o.ejected++
 	if o.base*time.Duration(h.health.backOff) < o.longest {
 		h.health.backOff++ // more would not make the ejection longer, only its memory
@@ -169,6 +184,7 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger) {
 	h.health.since = time.Now()
 	h.health.ejected.Store(true)
 	o.version.Add(1)
+	return true
 }
 
 // sweep lets hosts return whose time is over, as often as an interval has passed.
@@ -208,6 +224,7 @@ func (o *outliers) check(h *Host) {
 	health.localFailures.Store(0)
 	health.ejected.Store(false)
 	o.ejected--
+	o.stats.Active.Add(-1)
 	o.version.Add(1)
 }
 
@@ -225,6 +242,7 @@ func (o *outliers) adopt(hosts []*Host) {
 			o.ejected++
 		}
 	}
+	o.stats.Active.Set(int64(o.ejected))
 	o.version.Add(1)
 }
 

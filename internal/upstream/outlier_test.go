@@ -9,6 +9,8 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/internal/stats"
 )
 
 // guide is the outlier detection of the guide's complete example, as istiod
@@ -201,7 +203,7 @@ func TestUnsupportedOutlierDetection(t *testing.T) {
 	} {
 		c := guide(1)
 		change(c.OutlierDetection)
-		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil, InTheClear); len(errs) != 1 {
+		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil, InTheClear, stats.New().Generation()); len(errs) != 1 {
 			t.Errorf("%s: %v, want an error", name, errs)
 		}
 	}

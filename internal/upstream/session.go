@@ -92,6 +92,13 @@ func (h *Host) Session(ctx context.Context, connectTimeout time.Duration, name [
 	if s := h.sessions.usable(name); s != nil {
 		return s, nil
 	}
+	h.waits()
+	s, err := h.session(ctx, connectTimeout, name)
+	h.waited(ctx, err)
+	return s, err
+}
+
+func (h *Host) session(ctx context.Context, connectTimeout time.Duration, name []byte) (*http2.Session, error) {
 	if !h.limits.addPending() {
 		return nil, ErrOverflow
 	}
@@ -141,15 +148,18 @@ func (h *Host) newSession(ctx context.Context, timeout time.Duration, name []byt
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	link, _, err := h.open(ctx, string(name))
+	var err error
+	counted := &sessionConn{count: h.opens(true)}
+	counted.Conn, _, err = h.open(ctx, string(name))
+	counted.count.connected(err)
 	if err != nil {
 		h.limits.removeConnection()
 		return nil, err
 	}
-	return h.start(link, string(name)), nil
+	return h.start(counted, string(name)), nil
 }
 
-func (h *Host) start(nc net.Conn, name string) *http2.Session {
+func (h *Host) start(nc *sessionConn, name string) *http2.Session {
 	p, o := &h.sessions, h.http2
 	p.mu.Lock()
 	if p.retired {
@@ -158,12 +168,12 @@ func (h *Host) start(nc net.Conn, name string) *http2.Session {
 	s := http2.NewClient(nc, o)
 	p.open = append(p.open, namedSession{s, name})
 	p.mu.Unlock()
-	go h.run(s)
+	go h.run(s, nc)
 	return s
 }
 
 // run reads from a session until its end.
-func (h *Host) run(s *http2.Session) {
+func (h *Host) run(s *http2.Session, nc *sessionConn) {
 	_ = s.Run(nil) // the streams that it takes with it tell why
 	p := &h.sessions
 	p.mu.Lock()
@@ -174,6 +184,7 @@ func (h *Host) run(s *http2.Session) {
 		}
 	}
 	p.mu.Unlock()
+	nc.count.close(s.CutOff())
 	h.limits.removeConnection()
 }
 
@@ -190,10 +201,30 @@ func (p *sessions) retire() {
 
 // BeginStream counts a request on a session in, by which hosts are compared;
 // EndStream counts it out.
-func (h *Host) BeginStream() { h.active.Add(1) }
+func (h *Host) BeginStream() { h.begin() }
 
 // EndStream counts a request out.
 func (h *Host) EndStream() {
-	h.active.Add(-1)
+	h.end()
 	h.limits.wake()
+}
+
+// sessionConn is the connection of a session, which counts its bytes.
+type sessionConn struct {
+	net.Conn
+	count counting
+}
+
+// Read implements net.Conn.
+func (c *sessionConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.count.read(n, err)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *sessionConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.count.cluster.CxSent.Add(uint64(n))
+	return n, err
 }

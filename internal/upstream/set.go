@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/crossgate/crossgate/internal/http2"
+	"github.com/crossgate/crossgate/internal/stats"
 )
 
 // Set is all clusters of one program, by name.
@@ -25,7 +27,12 @@ type Set struct {
 }
 
 // Cluster returns the cluster with the name, or nil.
-func (s *Set) Cluster(name string) *Cluster { return s.clusters[name] }
+func (s *Set) Cluster(name string) *Cluster {
+	if s == nil {
+		return nil
+	}
+	return s.clusters[name]
+}
 
 // Dial opens connections; a *net.Dialer's DialContext, or a test's.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -43,8 +50,9 @@ const (
 // cluster has not changed are taken over with their connections; Retire closes
 // those that no longer appear. endpoints are for clusters of type EDS, by
 // cluster or service name. names looks up the names of endpoints; without it they
-// have no addresses. sockets protects connections. It fails on what it cannot run, naming the cluster.
-func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets) (*Set, []error) {
+// have no addresses. sockets protects connections. The clusters count in counted. It
+// fails on what it cannot run, naming the cluster.
+func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets, counted *stats.Generation) (*Set, []error) {
 	s := &Set{clusters: map[string]*Cluster{}, sources: map[string]*clusterv3.Cluster{}}
 	byName := map[string]*endpointv3.ClusterLoadAssignment{}
 	for _, e := range endpoints {
@@ -60,7 +68,7 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 			}
 			load = byName[name]
 		}
-		built, err := newCluster(s, prev, c, load, dial, names, sockets)
+		built, err := newCluster(s, prev, c, load, dial, names, sockets, counted)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cluster %s: %w", c.GetName(), err))
 			continue
@@ -71,7 +79,7 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 	return s, errs
 }
 
-func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets) (*Cluster, error) {
+func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, dial Dial, names *Names, sockets Sockets, counted *stats.Generation) (*Cluster, error) {
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
@@ -97,6 +105,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			return nil, err
 		}
 	}
+	out.countIn(counted, cmp.Or(c.GetAltStatName(), c.GetName()))
 	newHost := func(address string, p protection) *Host {
 		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, dial: dial, http2: h2}
 	}
@@ -137,6 +146,7 @@ func (c *Cluster) adopt(hosts []*Host) {
 		c.outliers.adopt(hosts)
 	}
 	c.limits.mu.Lock()
+	c.countMembers(c.limits.hosts, hosts)
 	c.limits.hosts = hosts
 	c.limits.mu.Unlock()
 }

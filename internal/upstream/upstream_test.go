@@ -16,6 +16,8 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/internal/stats"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,7 +71,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 func set(t *testing.T, prev *Set, c *clusterv3.Cluster, dial Dial) *Set {
 	t.Helper()
-	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil, InTheClear)
+	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil, InTheClear, stats.New().Generation())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -342,7 +344,7 @@ func TestErrorsNameTheCluster(t *testing.T) {
 		{Name: "good", LoadAssignment: load(endpoint{port: 1})},
 		{Name: "bad", LoadAssignment: bad},
 		{Name: "good"},
-	}, nil, nil, nil, InTheClear)
+	}, nil, nil, nil, InTheClear, stats.New().Generation())
 	if got := fmt.Sprint(errs); !strings.Contains(got, "cluster bad: ") || !strings.Contains(got, "cluster good: the name is used twice") {
 		t.Errorf("errors: %s", got)
 	}
