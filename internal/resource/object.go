@@ -119,6 +119,7 @@ func (o *object) decode(apiVersion string, s *schema) *Resource {
 	}
 	if s.validate != nil {
 		v := &validator{Resource: r}
+		v.annotations()
 		s.validate(v)
 		o.diags = append(o.diags, v.diags...)
 		if o.diags.HasErrors() {

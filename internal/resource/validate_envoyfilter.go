@@ -2,7 +2,6 @@ package resource
 
 import (
 	"regexp"
-	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -12,26 +11,12 @@ import (
 // are decoded where they are applied, one by one.
 func validateEnvoyFilter(v *validator) {
 	spec := v.Spec.(*networking.EnvoyFilter)
-	if s := spec.GetWorkloadSelector(); s != nil {
-		for k, value := range s.GetLabels() {
-			validateSelectorLabel(v, k, value)
-		}
-	}
+	v.selector(spec.GetWorkloadSelector().GetLabels(), "spec.workloadSelector.labels")
 	for i, p := range spec.GetConfigPatches() {
 		if p.GetMatch().GetContext() == networking.EnvoyFilter_WAYPOINT {
 			continue
 		}
 		validatePatch(v, at("spec.configPatches", i), p)
-	}
-}
-
-func validateSelectorLabel(v *validator, key, value string) {
-	const path = "spec.workloadSelector.labels"
-	switch {
-	case key == "":
-		v.errorf(path, "empty key is not supported in selector: %q", key+"="+value)
-	case strings.Contains(key+value, "*"):
-		v.errorf(join(path, key), "wildcard is not supported in selector: %q", key+"="+value)
 	}
 }
 

@@ -59,8 +59,8 @@ func (v *validator) serverBind(s *networking.Server, path string) {
 	socket, unix := strings.CutPrefix(s.Bind, unixPrefix)
 	number := s.GetPort().GetNumber()
 	switch {
-	case unix && (socket == "" || socket[0] != '@' && (socket[0] != '/' || strings.HasSuffix(socket, "/"))):
-		v.errorf(path+".bind", "%q is not the path of a socket", s.Bind)
+	case unix && socketPath(socket) != nil:
+		v.check(path+".bind", socketPath(socket))
 	case unix && number != 0:
 		v.errorf(path+".port.number", "the port of a unix socket must be 0")
 	case !unix && s.Bind != "" && !isIP(s.Bind):
@@ -88,38 +88,6 @@ func passthrough(tls *networking.ServerTLSSettings) bool {
 	return tls.Mode == networking.ServerTLSSettings_PASSTHROUGH || tls.Mode == networking.ServerTLSSettings_AUTO_PASSTHROUGH
 }
 
-func (v *validator) tlsOptions(tls *networking.ServerTLSSettings, path string) {
-	if tls == nil {
-		return
-	}
-	mode := tls.Mode
-	mutual := mode == networking.ServerTLSSettings_MUTUAL || mode == networking.ServerTLSSettings_OPTIONAL_MUTUAL
-	switch {
-	case mode == networking.ServerTLSSettings_ISTIO_MUTUAL:
-		for _, f := range []struct{ name, value string }{
-			{"serverCertificate", tls.ServerCertificate},
-			{"privateKey", tls.PrivateKey},
-			{"caCertificates", tls.CaCertificates},
-			{"credentialName", tls.CredentialName},
-		} {
-			if f.value != "" {
-				v.errorf(path+"."+f.name, "ISTIO_MUTUAL brings its own certificates and cannot have %s", f.name)
-			}
-		}
-	case (mode == networking.ServerTLSSettings_SIMPLE || mutual) && !hasCredential(tls):
-		if tls.ServerCertificate == "" || tls.PrivateKey == "" {
-			v.errorf(path, "%s needs credentialName, or serverCertificate and privateKey", mode)
-		}
-		if mutual && tls.CaCertificates == "" {
-			v.errorf(path, "%s needs credentialName or caCertificates", mode)
-		}
-	}
-}
-
-func hasCredential(tls *networking.ServerTLSSettings) bool {
-	return tls.CredentialName != "" || len(tls.CredentialNames) > 0 || len(tls.TlsCertificates) > 0
-}
-
 // gatewayHost checks a host of a server: NAME or NAMESPACE/NAME, where the
 // namespace may also be "." or "*".
 func (v *validator) gatewayHost(h, path string) {
@@ -135,7 +103,7 @@ func (v *validator) gatewayHost(h, path string) {
 	switch {
 	case err != nil && !isIP(host):
 		v.check(path, err)
-	case err == nil && host != "*" && !strings.Contains(host, "."):
+	case host != "*" && !strings.Contains(host, "."): // IPv6 addresses too
 		v.errorf(path, "%q is a short name; a Gateway needs a full host name", host)
 	case strings.Contains(host, "*") && host != "*" && !strings.HasPrefix(host, "*."):
 		v.errorf(path, "%q: a wildcard stands for whole labels only, as in *.example.com", host)

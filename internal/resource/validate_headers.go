@@ -88,6 +88,9 @@ func headerFormat(value string) error {
 		if end < 0 {
 			return fmt.Errorf(`%q has a "%%" that begins no operator such as %%REQ(origin)%%; a plain percent sign is written "%%%%"`, clip(value))
 		}
+		if err := operatorArguments(value[i+1 : i+1+end]); err != nil {
+			return err
+		}
 		i += end + 1
 	}
 	return nil
@@ -129,6 +132,42 @@ func argumentsEnd(s string) int {
 		}
 	}
 	return -1
+}
+
+// operatorArguments checks what istiod demands of the "(…)" of an operator and
+// Envoy does not: an array in brackets, or a text in which a quote ends a part, and
+// nothing but spaces behind the parenthesis that closes.
+func operatorArguments(operator string) error {
+	_, s, ok := strings.Cut(operator, "(")
+	if !ok {
+		return nil
+	}
+	const begin, text, between, item, last, closed = 0, 1, 2, 3, 4, 5
+	state := begin
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case state == text && c == '\\':
+			i++
+		case c == ')' && (state == text || state == last):
+			state = closed
+		case state == text && c == '"':
+			state = between
+		case state == text, c == ' ':
+		case state == begin && c == '[', state == between && c == ',':
+			state = item
+		case state == begin, state == item && c == '"':
+			state = text
+		case state == between && c == ']':
+			state = last
+		default:
+			return fmt.Errorf("the operator %s is not one that istiod takes: %q is not expected in or behind its arguments", quote(operator), c)
+		}
+	}
+	if state != closed {
+		return fmt.Errorf("the operator %s is not one that istiod takes: its arguments do not end", quote(operator))
+	}
+	return nil
 }
 
 // authority checks that one place at most rewrites the authority.

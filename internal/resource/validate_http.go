@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -19,10 +20,8 @@ func (v *validator) httpRoute(r *networking.HTTPRoute, delegate bool, path strin
 	v.corsPolicy(r.CorsPolicy, path+".corsPolicy")
 	v.fault(r.Fault, path+".fault")
 	v.mirrors(r, path)
-	v.redirect(r.Redirect, path+".redirect")
-	if r.DirectResponse != nil {
-		v.status(int64(r.DirectResponse.Status), path+".directResponse.status")
-	}
+	v.redirect(r, path+".redirect")
+	v.directResponse(r.DirectResponse, path+".directResponse")
 	v.retries(r.Retries, path+".retries")
 	v.rewrite(r.Rewrite, path+".rewrite")
 	v.authority(r, path)
@@ -34,9 +33,7 @@ func (v *validator) httpRoute(r *networking.HTTPRoute, delegate bool, path strin
 		total += v.weight(d.Weight, p+".weight")
 	}
 	v.totalWeight(len(r.Route), total, path+".route")
-	if r.Timeout != nil {
-		v.check(path+".timeout", validDuration(r.Timeout))
-	}
+	v.duration(r.Timeout, path+".timeout")
 }
 
 // action checks that a route does exactly one thing.
@@ -96,20 +93,39 @@ func (v *validator) match(m *networking.HTTPMatchRequest, path string) {
 	}
 }
 
-// matchHeaderName checks the name of a header match, which may also be a claim of
-// a JWT: @request.auth.claims.sub or @request.auth.claims[sub].
+// matchHeaderName checks the name of a header match, which may also be a
+// pseudo-header or a claim of a JWT.
 func matchHeaderName(name string) error {
-	for _, prefix := range []string{"@request.auth.claims.", "@request.auth.claims["} {
-		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return nil
-		}
+	switch name {
+	case ":method", ":scheme", ":authority", ":path", ":status":
+		return nil
+	}
+	if isClaim(name) {
+		return nil
 	}
 	return validHeaderName(name)
 }
 
+// isClaim reports whether the name of a header match is a claim of a JWT:
+// @request.auth.claims.sub or @request.auth.claims[sub].
+func isClaim(name string) bool {
+	const prefix = "@request.auth.claims"
+	if len(name) <= len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
+		return false
+	}
+	rest := name[len(prefix):]
+	return rest[0] == '.' && len(rest) > 1 || rest[0] == '[' && strings.HasSuffix(rest, "]") && len(rest) > 2
+}
+
+// validHeaderName takes a token (RFC 9110 section 5.6.2), and commas as istiod does.
 func validHeaderName(name string) error {
-	if !headerName.MatchString(name) {
-		return fmt.Errorf("%q is not a header name", name)
+	if name == "" {
+		return errors.New("a header name is empty")
+	}
+	for i := range len(name) {
+		if !isToken(name[i]) && name[i] != ',' {
+			return fmt.Errorf("%s is not a header name", quote(name))
+		}
 	}
 	return nil
 }
@@ -143,6 +159,10 @@ func (v *validator) regex(re, path string) {
 	}
 }
 
+// grpcStatuses are the names of gRPC's status codes.
+const grpcStatuses = " OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED" +
+	" RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED "
+
 func (v *validator) fault(f *networking.HTTPFaultInjection, path string) {
 	if f == nil {
 		return
@@ -155,6 +175,10 @@ func (v *validator) fault(f *networking.HTTPFaultInjection, path string) {
 		switch e := a.ErrorType.(type) {
 		case *networking.HTTPFaultInjection_Abort_HttpStatus:
 			v.status(int64(e.HttpStatus), path+".abort.httpStatus")
+		case *networking.HTTPFaultInjection_Abort_GrpcStatus:
+			if e.GrpcStatus == "" || strings.Contains(e.GrpcStatus, " ") || !strings.Contains(grpcStatuses, " "+e.GrpcStatus+" ") {
+				v.errorf(path+".abort.grpcStatus", "%s is none of%s", quote(e.GrpcStatus), grpcStatuses)
+			}
 		case *networking.HTTPFaultInjection_Abort_Http2Error:
 			v.errorf(path+".abort.http2Error", "Istio does not support http2Error")
 		}
@@ -183,6 +207,17 @@ func (v *validator) status(status int64, path string) {
 	}
 }
 
+func (v *validator) directResponse(d *networking.HTTPDirectResponse, path string) {
+	if d == nil {
+		return
+	}
+	const most = 1 << 20
+	if n := max(len(d.Body.GetString_()), len(d.Body.GetBytes())); n > most {
+		v.errorf(path+".body", "the body has %d bytes, at most %d are possible", n, most)
+	}
+	v.status(int64(int32(d.Status)), path+".status")
+}
+
 func (v *validator) mirrors(r *networking.HTTPRoute, path string) {
 	if r.Mirror != nil {
 		v.destination(r.Mirror, path+".mirror")
@@ -208,12 +243,22 @@ func (v *validator) mirrorPercentage(p *networking.Percent, path string) {
 	}
 }
 
-func (v *validator) redirect(r *networking.HTTPRedirect, path string) {
+func (v *validator) redirect(route *networking.HTTPRoute, path string) {
+	r := route.Redirect
 	if r == nil {
 		return
 	}
-	if r.Uri == "" && r.Authority == "" && r.RedirectPort == nil && r.Scheme == "" {
-		v.errorf(path, "a redirect needs one of uri, authority, scheme or port")
+	if r.Uri != "" && r.PrefixRewrite != "" {
+		v.errorf(path+".prefixRewrite", "a redirect has uri or prefixRewrite, not both")
+	}
+	for _, m := range route.Match {
+		if _, ok := m.GetUri().GetMatchType().(*networking.StringMatch_Prefix); r.PrefixRewrite != "" && m.GetUri() != nil && !ok {
+			v.errorf(path+".prefixRewrite", "prefixRewrite replaces the prefix of a match, so every match of uri must be one of prefix")
+			break
+		}
+	}
+	if r.Uri == "" && r.PrefixRewrite == "" && r.Authority == "" && r.RedirectPort == nil && r.Scheme == "" {
+		v.errorf(path, "a redirect needs one of uri, prefixRewrite, authority, scheme or port")
 	}
 	if r.RedirectCode != 0 && (r.RedirectCode < 300 || r.RedirectCode > 399) {
 		v.errorf(path+".redirectCode", "%d is not a redirect status, which is 3xx", r.RedirectCode)
@@ -260,9 +305,8 @@ func (v *validator) retries(r *networking.HTTPRetry, path string) {
 	case r.Attempts == 0 && (r.PerTryTimeout != nil || r.RetryOn != "" || r.RetryRemoteLocalities != nil):
 		v.errorf(path, "retries are configured and attempts is 0, which disables them")
 	}
-	if r.PerTryTimeout != nil {
-		v.check(path+".perTryTimeout", validDuration(r.PerTryTimeout))
-	}
+	v.duration(r.PerTryTimeout, path+".perTryTimeout")
+	v.duration(r.Backoff, path+".backoff")
 	if r.RetryOn == "" {
 		return
 	}

@@ -17,9 +17,8 @@ import (
 var (
 	hostLabel     = regexp.MustCompile(`^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$`)
 	wildcardLabel = regexp.MustCompile(`^(\*|(\*|\*-)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)$`)
-	headerName    = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
 	labelValue    = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
-	labelKey      = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
+	labelKey      = regexp.MustCompile(`^(?:([a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*)/)?([A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)$`)
 )
 
 func isLabel(s string) bool { return len(s) <= 63 && hostLabel.MatchString(s) }
@@ -105,10 +104,10 @@ func validDuration(d *durationpb.Duration) error {
 
 func validLabels(labels map[string]string) error {
 	for k, val := range labels {
-		if len(k) > 253+1+63 || !labelKey.MatchString(k) {
+		if part := labelKey.FindStringSubmatch(k); part == nil || len(part[1]) > 253 || len(part[2]) > 63 {
 			return fmt.Errorf("%q is not a label key", clip(k))
 		}
-		if len(val) > 63 || !labelValue.MatchString(val) {
+		if !labelValue.MatchString(val) {
 			return fmt.Errorf("%q is not a label value", clip(val))
 		}
 	}
@@ -127,7 +126,7 @@ const (
 
 func protocolOf(name string) protocolKind {
 	switch strings.ToLower(name) {
-	case "http", "http2", "grpc", "grpc-web", "grpc-web-text", "http_proxy", "hbone":
+	case "http", "http2", "grpc", "grpc-web", "http_proxy":
 		return protocolHTTP
 	case "https", "tls":
 		return protocolTLS
@@ -135,4 +134,26 @@ func protocolOf(name string) protocolKind {
 		return protocolOther
 	}
 	return protocolUnknown
+}
+
+// subnet checks an IP address or a CIDR block.
+func subnet(s string) error {
+	if !strings.Contains(s, "/") {
+		if !isIP(s) {
+			return fmt.Errorf("%s is not an IP address", quote(s))
+		}
+		return nil
+	}
+	if _, err := netip.ParsePrefix(s); err != nil {
+		return fmt.Errorf("%s is not a CIDR block", quote(s))
+	}
+	return nil
+}
+
+// socketPath checks the path of a unix socket, or an abstract name with "@".
+func socketPath(s string) error {
+	if s == "" || s[0] != '@' && (s[0] != '/' || strings.HasSuffix(s, "/")) {
+		return fmt.Errorf("%s is not the path of a socket", quote(unixPrefix+s))
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,23 +30,129 @@ func validateVirtualService(v *validator) {
 		v.httpRoute(route, len(vs.Hosts) == 0, at("spec.http", i))
 	}
 	for i, route := range vs.Tls {
-		path := at("spec.tls", i)
-		if len(route.Match) == 0 {
-			v.errorf(path, "a TLS route needs a match")
-		}
+		v.tlsRoute(vs, route, at("spec.tls", i))
+	}
+	for i, route := range vs.Tcp {
+		path := at("spec.tcp", i)
 		for j, m := range route.Match {
-			if len(m.SniHosts) == 0 {
-				v.errorf(at(path+".match", j), "a TLS match needs sniHosts")
-			}
+			v.l4Match(m, at(path+".match", j))
 		}
 		v.routeDestinations(route.Route, path+".route")
 	}
-	for i, route := range vs.Tcp {
-		v.routeDestinations(route.Route, at("spec.tcp", i)+".route")
+	if appliesToMesh(vs) {
+		v.noClaims(vs)
 	}
 	v.exportTo(vs.ExportTo)
 }
 
+// appliesToMesh reports whether a VirtualService is for sidecars (too).
+func appliesToMesh(vs *networking.VirtualService) bool {
+	return len(vs.Gateways) == 0 || slices.Contains(vs.Gateways, "mesh")
+}
+
+// noClaims: only gateways can route by what a JWT says.
+func (v *validator) noClaims(vs *networking.VirtualService) {
+	for i, route := range vs.Http {
+		for j, m := range route.Match {
+			path := at(at("spec.http", i)+".match", j)
+			for part, headers := range map[string]map[string]*networking.StringMatch{"headers": m.Headers, "withoutHeaders": m.WithoutHeaders} {
+				for name := range headers {
+					if isClaim(name) {
+						v.errorf(join(path+"."+part, name), "routes by claims of a JWT are for gateways, and this VirtualService applies to the mesh")
+					}
+				}
+			}
+		}
+	}
+}
+
+func (v *validator) tlsRoute(vs *networking.VirtualService, route *networking.TLSRoute, path string) {
+	if len(route.Match) == 0 {
+		v.errorf(path, "a TLS route needs a match")
+	}
+	for i, m := range route.Match {
+		p := at(path+".match", i)
+		if len(m.SniHosts) == 0 {
+			v.errorf(p, "a TLS match needs sniHosts")
+		}
+		for j, host := range m.SniHosts {
+			v.sniHost(vs, host, at(p+".sniHosts", j))
+		}
+		v.l4Match(m, p)
+	}
+	v.routeDestinations(route.Route, path+".route")
+}
+
+// l4Match checks what matches of TLS and TCP share.
+func (v *validator) l4Match(m interface {
+	GetDestinationSubnets() []string
+	GetPort() uint32
+	GetSourceLabels() map[string]string
+	GetGateways() []string
+}, path string,
+) {
+	for i, s := range m.GetDestinationSubnets() {
+		v.check(at(path+".destinationSubnets", i), subnet(s))
+	}
+	if m.GetPort() != 0 {
+		v.check(path+".port", port(m.GetPort()))
+	}
+	v.check(path+".sourceLabels", validLabels(m.GetSourceLabels()))
+	v.gatewayNames(m.GetGateways(), path+".gateways")
+}
+
+// sniHost checks a name of a TLS match, which must be one of the hosts or part of
+// a wildcard among them. IP addresses are taken, although clients send none.
+func (v *validator) sniHost(vs *networking.VirtualService, host, path string) {
+	if err := v.virtualHost(vs, host, true); err != nil {
+		if !isIP(host) {
+			v.check(path, err)
+		}
+		return
+	}
+	for _, h := range vs.Hosts {
+		if hostWithin(host, h) {
+			return
+		}
+	}
+	v.errorf(path, "%s is not within the hosts of the VirtualService (%s)", quote(host), clip(enumerate(vs.Hosts)))
+}
+
+// hostWithin reports whether a host, perhaps with a wildcard, is within another.
+func hostWithin(host, other string) bool {
+	suffix, wild := strings.CutPrefix(other, "*")
+	switch {
+	case !wild:
+		return host == other
+	case strings.HasPrefix(host, "*"):
+		return len(host) >= len(other) && strings.HasSuffix(host, suffix)
+	}
+	return strings.HasSuffix(host, suffix)
+}
+
+// virtualHost checks a host. On gateways that pass TLS on by its name, the names
+// that Istio makes for its clusters are hosts too: outbound_.PORT_._.HOST.
+func (v *validator) virtualHost(vs *networking.VirtualService, host string, sni bool) error {
+	if sni && !slices.Contains(vs.Gateways, "mesh") && strings.HasPrefix(host, "outbound_") && len(host) <= 255 {
+		parts := strings.Split(host, "_")
+		if len(parts) < 4 || !strings.ContainsAny(parts[1], "0123456789") || !strings.ContainsFunc(strings.Trim(parts[3], "."), isLetter) {
+			return fmt.Errorf("%s is not outbound_.PORT_._.HOST", quote(host))
+		}
+		return nil
+	}
+	return wildcardDomain(host)
+}
+
+// hasSNI reports whether a route goes by the name in TLS.
+func hasSNI(vs *networking.VirtualService) bool {
+	return slices.ContainsFunc(vs.Tls, func(r *networking.TLSRoute) bool {
+		return slices.ContainsFunc(r.Match, func(m *networking.TLSMatchAttributes) bool { return len(m.SniHosts) > 0 })
+	})
+}
+
+func isLetter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
+
+// gatewayNames checks names up to the first without a namespace, as istiod does.
 func (v *validator) gatewayNames(names []string, path string) {
 	for i, name := range names {
 		p := at(path, i)
@@ -53,6 +160,7 @@ func (v *validator) gatewayNames(names []string, path string) {
 		switch {
 		case !ok:
 			v.check(p, domain(name))
+			return
 		case namespace == "" || gateway == "":
 			v.errorf(p, "%q lacks the namespace or the name of the gateway", name)
 		case !isLabel(namespace):
@@ -64,11 +172,11 @@ func (v *validator) gatewayNames(names []string, path string) {
 }
 
 func (v *validator) virtualHosts(vs *networking.VirtualService) {
-	mesh := len(vs.Gateways) == 0 || slices.Contains(vs.Gateways, "mesh")
+	mesh := appliesToMesh(vs)
 	valid := true
 	for i, host := range vs.Hosts {
 		p := at("spec.hosts", i)
-		err := wildcardDomain(host)
+		err := v.virtualHost(vs, host, hasSNI(vs))
 		switch {
 		case err != nil && !isIP(host):
 			v.check(p, err)

@@ -2,9 +2,6 @@ package translate
 
 import (
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -12,7 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 
-	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/resource"
 )
 
 const socketTLS = "envoy.transport_sockets.tls"
@@ -44,7 +41,7 @@ func (t *translator) downstreamTLS(s *server) *corev3.TransportSocket {
 	if !ok {
 		return nil
 	}
-	minimum, maximum, suites := tlsVersions[in.GetMinProtocolVersion()], tlsVersions[in.GetMaxProtocolVersion()], t.cipherSuites(s)
+	minimum, maximum, suites := tlsVersions[in.GetMinProtocolVersion()], tlsVersions[in.GetMaxProtocolVersion()], cipherSuites(in)
 	if minimum != 0 || maximum != 0 || len(suites) > 0 {
 		common.TlsParams = &tlsv3.TlsParameters{TlsMinimumProtocolVersion: minimum, TlsMaximumProtocolVersion: maximum, CipherSuites: suites}
 	}
@@ -152,33 +149,14 @@ func exactMatchers(texts []string) []*matcherv3.StringMatcher {
 	return out
 }
 
-// envoySuites are the cipher suites that Envoy lets a listener choose from
-// (ValidCipherSuites in Istio's pkg/config/security).
-const envoySuites = " ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-RSA-AES256-GCM-SHA384" +
-	" ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES128-SHA ECDHE-RSA-AES128-SHA" +
-	" ECDHE-ECDSA-AES256-SHA ECDHE-RSA-AES256-SHA AES128-GCM-SHA256 AES256-GCM-SHA384 AES128-SHA AES256-SHA DES-CBC3-SHA "
-
 // cipherSuites are those of a server that Envoy knows, each once, as istiod
-// filters them; it says which are none.
-func (t *translator) cipherSuites(s *server) []string {
+// filters them; package check says which are none.
+func cipherSuites(tls *networking.ServerTLSSettings) []string {
 	var out []string
-	for i, name := range s.spec.GetTls().GetCipherSuites() {
-		switch {
-		case !isSuite(name):
-			t.report(diag.Warning, CodeDropped, s.gateway, s.path(at("tls.cipherSuites", i)), "%q is no cipher suite that Envoy knows; it is ignored, as by istiod", name)
-		case !slices.Contains(out, name):
+	for _, name := range tls.GetCipherSuites() {
+		if resource.IsCipherSuite(name) && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
 	return out
-}
-
-// isSuite accepts the names of suites, ALL, and what begins with an operator
-// ("-", "[") without looking into it.
-func isSuite(name string) bool {
-	if name == "" || name == "ALL" || strings.Contains(envoySuites, " "+name+" ") {
-		return true
-	}
-	first, _ := utf8.DecodeRuneInString(name)
-	return !unicode.IsNumber(first) && !unicode.IsLetter(first)
 }
