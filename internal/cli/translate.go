@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -142,10 +143,29 @@ func (f *translateFlags) renderer() (func(*xds.Snapshot) ([]byte, error), error)
 				NodeCluster: f.input.node.Name,
 				NodeMeta:    nodeMetadata(f.input.node),
 				WriteFile:   f.writeFile,
+				SystemRoots: systemRoots(),
 			})
 		}, nil
 	}
 	return nil, usagef("--as %s: want %s, %s or %s", f.as, asBootstrap, asConfigDump, asSnapshot)
+}
+
+// systemRoots is the file of the authorities that this system trusts, where Istio's
+// agent looks for it (pkg/security of Istio); empty if there is none.
+func systemRoots() string {
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/pki/tls/cacert.pem",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
 }
 
 // writeFile stores a certificate or key beside the bootstrap. The path is

@@ -34,6 +34,10 @@ type BootstrapOptions struct {
 	// the bootstrap refers to. The file of a private key must be readable by
 	// its owner only. It is called for secrets only.
 	WriteFile func(name string, pem []byte, private bool) (path string, err error)
+	// SystemRoots is the file of the authorities that the system trusts. Envoy takes
+	// system_root_certs for no authority at all and would verify nothing; without a
+	// file the clusters that ask for them are left out.
+	SystemRoots string
 }
 
 // re2SizeLimit is the runtime key without which a stock Envoy refuses regular
@@ -77,7 +81,7 @@ func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error
 		static.Listeners = append(static.Listeners, sl)
 	}
 	for _, c := range s.Clusters {
-		if sc := s.staticCluster(c); s.localClusterSecrets(sc) {
+		if sc := s.staticCluster(c); s.localClusterSecrets(sc, o.SystemRoots) {
 			static.Clusters = append(static.Clusters, sc)
 		}
 	}
@@ -146,7 +150,7 @@ func hasNames(e *endpointv3.ClusterLoadAssignment) bool {
 // localClusterSecrets makes the secrets of a cluster those of the bootstrap. Where
 // one is missing it returns false: the cluster must not be, for it would be reached
 // without the protection that it asks for, or stop Envoy.
-func (s *Snapshot) localClusterSecrets(c *clusterv3.Cluster) bool {
+func (s *Snapshot) localClusterSecrets(c *clusterv3.Cluster, systemRoots string) bool {
 	typed := c.GetTransportSocket().GetTypedConfig()
 	ctx := new(tlsv3.UpstreamTlsContext)
 	if !typed.MessageIs(ctx) {
@@ -161,7 +165,8 @@ func (s *Snapshot) localClusterSecrets(c *clusterv3.Cluster) bool {
 		refs = append(refs, v)
 	}
 	for _, ref := range refs {
-		if !slices.ContainsFunc(s.Secrets, func(have *tlsv3.Secret) bool { return have.GetName() == ref.GetName() }) {
+		i := slices.IndexFunc(s.Secrets, func(have *tlsv3.Secret) bool { return have.GetName() == ref.GetName() })
+		if i < 0 || systemRoots == "" && s.Secrets[i].GetValidationContext().GetSystemRootCerts() != nil {
 			return false
 		}
 		ref.SdsConfig = nil
@@ -194,6 +199,10 @@ func needsServer(ts *corev3.TransportSocket) bool {
 // staticSecret refers to files instead of carrying a certificate and its key.
 func staticSecret(in *tlsv3.Secret, o BootstrapOptions) (*tlsv3.Secret, error) {
 	out := proto.CloneOf(in)
+	if v := out.GetValidationContext(); v.GetSystemRootCerts() != nil && o.SystemRoots != "" {
+		v.SystemRootCerts = nil
+		v.TrustedCa = &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: o.SystemRoots}}
+	}
 	cert := out.GetTlsCertificate()
 	for _, part := range []struct {
 		source  *corev3.DataSource

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/google/go-cmp/cmp"
@@ -134,5 +135,41 @@ func TestWriteBootstrapLoads(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(first), string(second)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSystemRootsBecomeAFile: Envoy would verify nothing with system_root_certs.
+func TestSystemRootsBecomeAFile(t *testing.T) {
+	const name = "file-root:system"
+	ctx, err := Pack(&tlsv3.UpstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+		ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext:         &tlsv3.CertificateValidationContext{},
+			ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: name},
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Snapshot{
+		Clusters: []*clusterv3.Cluster{{Name: "secured", TransportSocket: &corev3.TransportSocket{
+			Name: "envoy.transport_sockets.tls", ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: ctx},
+		}}},
+		Secrets: []*tlsv3.Secret{{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
+			SystemRootCerts: &tlsv3.CertificateValidationContext_SystemRootCerts{},
+		}}}},
+	}
+	with, err := s.WriteBootstrap(BootstrapOptions{SystemRoots: "/etc/roots.pem"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(with, []byte(`"filename": "/etc/roots.pem"`)) || bytes.Contains(with, []byte("system_root_certs")) {
+		t.Errorf("the file is not named:\n%s", with)
+	}
+	without, err := s.WriteBootstrap(BootstrapOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(without, []byte(`"secured"`)) {
+		t.Errorf("the cluster is there without what it is to be verified by:\n%s", without)
 	}
 }
