@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
@@ -33,6 +34,8 @@ type exchange struct {
 	h2     *http2.Stream
 	h2host *upstream.Host
 	h2run  []byte
+	// trailers are those of the answer, once it has ended.
+	trailers *header.List
 
 	replay     []byte // what of the body has been sent, for another attempt
 	replayable bool
@@ -57,7 +60,7 @@ const maxReplay = 1 << 20
 const firstWrite = 32 << 10
 
 func (x *exchange) reset() {
-	x.s, x.conn, x.local = nil, nil, nil
+	x.s, x.conn, x.local, x.trailers = nil, nil, nil, nil
 	x.tried, x.head, x.replay = x.tried[:0], x.head[:0], x.replay[:0]
 	x.r, x.w = 0, 0
 	x.connectError, x.clientError, x.gone = nil, nil, false

@@ -150,6 +150,7 @@ func (x *exchange) dropHTTP2() {
 	st, h := x.h2, x.h2host
 	x.h2, x.h2host, x.h2run = nil, nil, nil
 	x.hold(nil)
+	x.trailers = st.Trailers()
 	if st.Close() {
 		x.s.target.cluster.Stats.RqSentReset.Inc()
 	}

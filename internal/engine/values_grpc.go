@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/crossgate/crossgate/internal/format"
@@ -28,10 +29,10 @@ func (s *stream) appendGRPCStatus(dst []byte, v format.Value) ([]byte, bool) {
 
 func (s *stream) grpcCode() (int, bool) {
 	lists := [2]*header.List{&s.resp.Headers}
-	if s.up.h2 != nil {
-		lists[0], lists[1] = s.up.h2.Trailers(), &s.resp.Headers
+	if !s.replied {
+		lists[1] = s.up.trailers
 	}
-	for _, h := range lists {
+	for _, h := range slices.Backward(lists[:]) {
 		if h == nil {
 			continue
 		}

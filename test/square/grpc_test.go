@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
 // grpcService echoes payloads in all four kinds of calls.
@@ -100,6 +105,51 @@ func TestGRPC(t *testing.T) {
 			defer func() { _ = cc.Close() }()
 			callAll(t, testpb.NewTestServiceClient(cc))
 		})
+	}
+}
+
+// TestGRPCStatusLog compares the status of calls in the access log: that of an answer
+// is in its trailers, or in its head if it is nothing else.
+func TestGRPCStatusLog(t *testing.T) {
+	planes := planesOf(t)
+	const log = `access_log: [{name: out, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, log_format: {text_format_source: {inline_string: "GRPC %GRPC_STATUS% %GRPC_STATUS_NUMBER% %GRPC_STATUS(SNAKE_STRING)% %RESPONSE_CODE%\n"}}}}]`
+	bootstrap := strings.Replace(fmt.Sprintf(upstreamBootstrap, speaksHTTP2, listenGRPC(t), freePort()), "stat_prefix: s\n", "stat_prefix: s\n          "+log+"\n", 1)
+	corners, err := start(planes, t.TempDir(), []byte(bootstrap), rawhttp.NewDesk())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range corners {
+		cc, err := grpc.NewClient(c.addrs[c.first], grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("a.test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := testpb.NewTestServiceClient(cc)
+		for code := range codes.Code(17) {
+			r := &testpb.SimpleRequest{}
+			if code != codes.OK {
+				r.ResponseStatus = &testpb.EchoStatus{Code: int32(code)}
+			}
+			if _, err := client.UnaryCall(t.Context(), r); status.Code(err) != code {
+				t.Errorf("%s: %v, want %v", c.Name, err, code)
+			}
+		}
+		clientStream(t.Context(), t, client)
+		_ = cc.Close()
+	}
+	if err := stop(corners); err != nil {
+		t.Error(err)
+	}
+	var lines [2][]string
+	for i := range lines {
+		for line := range strings.Lines(corners[i].proc.Output()) {
+			if strings.HasPrefix(line, "GRPC ") {
+				lines[i] = append(lines[i], line)
+			}
+		}
+		slices.Sort(lines[i])
+	}
+	if diff := cmp.Diff(lines[0], lines[1]); diff != "" || len(lines[0]) != 18 {
+		t.Errorf("%d lines; (-%s +%s):\n%s", len(lines[0]), planes[0].name, planes[1].name, diff)
 	}
 }
 
