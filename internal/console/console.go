@@ -195,13 +195,6 @@ func (c *console) serverInfo(w http.ResponseWriter, _ *http.Request) {
 // seconds renders a duration as the JSON form of google.protobuf.Duration.
 func seconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d.Seconds())) }
 
-func (c *console) prometheus(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	// An error here means that the client went away: there is no other end to
-	// tell, and the status is sent.
-	c.o.Stats(w) //nolint:errcheck // see above
-}
-
 func writeText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.WriteHeader(status)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,5 +162,49 @@ func TestServeStops(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("stop: %v", err)
+	}
+}
+
+// TestMetricsCompression: Prometheus asks for gzip, others may not.
+func TestMetricsCompression(t *testing.T) {
+	const plain = "# TYPE x counter\nx 1\n"
+	for accept, zipped := range map[string]bool{
+		"": false, "identity": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0, *": false,
+		"*": true, "*;q=0": false, "gzip;q=x": false, "br": false, "x-gzip": true,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/stats/prometheus", nil)
+		if accept != "" {
+			r.Header.Set("Accept-Encoding", accept)
+		}
+		w := httptest.NewRecorder()
+		Metrics(testOptions(Live)).ServeHTTP(w, r)
+		var body io.Reader = w.Body
+		if got := w.Header().Get("Content-Encoding") == "gzip"; got != zipped {
+			t.Errorf("Accept-Encoding %q: compressed %v, want %v", accept, got, zipped)
+		} else if zipped {
+			var err error
+			if body, err = gzip.NewReader(w.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text, err := io.ReadAll(body); err != nil || string(text) != plain {
+			t.Errorf("Accept-Encoding %q: %q, %v", accept, text, err)
+		}
+		if got := w.Header().Get("Content-Type"); got != "text/plain; version=0.0.4; charset=utf-8" {
+			t.Errorf("Content-Type %q", got)
+		}
+	}
+}
+
+// TestMetricsFail: what cannot be collected is an error, not an empty page.
+func TestMetricsFail(t *testing.T) {
+	o := testOptions(Live)
+	o.Stats = func(io.Writer) error { return errors.New("gather metrics: no") }
+	r := httptest.NewRequest(http.MethodGet, "/stats/prometheus", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	w := httptest.NewRecorder()
+	Metrics(o).ServeHTTP(w, r)
+	if w.Code != http.StatusInternalServerError || w.Body.String() != "gather metrics: no\n" || w.Header().Get("Content-Encoding") != "" {
+		t.Errorf("%d %q %v", w.Code, w.Body, w.Header())
 	}
 }

@@ -48,13 +48,13 @@ func TestGuideQueries(t *testing.T) {
 	p := startPrometheus(t, place.config(g.Addr(int(place.port)), interval))
 
 	c := newClient(t, g)
-	all := []kind{allowed, admin, refused, answered, read, foreign, write, odd, missing, broken, health, nowhere}
+	all := []kind{allowed, admin, refused, answered, read, foreign, write, odd, missing, broken, alive, nowhere}
 	c.warmUp(t, all...)
 	warm := total(c.sent, isPreflight)
 	p.waitFor(t, warm)
 	steady := slices.Concat(slices.Repeat([]kind{allowed}, 6), slices.Repeat([]kind{admin}, 2), []kind{refused, answered, read, foreign, write})
 	c.rounds(t, rounds, trafficTime, steady...)
-	c.warmUp(t, odd, missing, broken, health, nowhere)
+	c.warmUp(t, odd, missing, broken, alive, nowhere)
 	at := p.waitFor(t, total(c.sent, isPreflight))
 	if t.Failed() {
 		return

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/crossgate/crossgate/test/envoy"
 	"github.com/crossgate/crossgate/test/gate"
 )
 
@@ -12,5 +13,6 @@ func TestMain(m *testing.M) {
 	gate.Cleanup()
 	prometheusTool.ReportSkipped()
 	promtool.ReportSkipped()
+	envoy.ReportSkipped()
 	os.Exit(code)
 }

@@ -72,7 +72,7 @@ var (
 	odd      = kind{method: "PURGE", path: "/api/orders", status: 200}
 	missing  = kind{method: "GET", path: "/api/missing", origin: "https://app.example.com", status: 404}
 	broken   = kind{method: "PUT", path: "/api/broken", status: 501}
-	health   = kind{method: "GET", path: "/health", status: 200}
+	alive    = kind{method: "GET", path: "/health", status: 200}
 	nowhere  = kind{method: "GET", path: "/nowhere", status: 404, unrouted: true}
 )
 
