@@ -78,10 +78,8 @@ func virtualServiceFields() []Field {
 	out := rules(kind, Built, "", "spec.hosts", "spec.gateways", "spec.exportTo",
 		"spec.http[].name", "spec.http[].match", "spec.http[].route", "spec.http[].redirect", "spec.http[].rewrite",
 		"spec.http[].directResponse", "spec.http[].headers", "spec.http[].timeout", "spec.http[].retries",
-		"spec.http[].corsPolicy", "spec.http[].fault", "spec.http[].delegate")
-	// Translated; the engine answers such a route with 503.
-	out = append(out, rules(kind, Refused, "mirroring, which the engine does not do (a stock Envoy does)",
-		"spec.http[].mirror", "spec.http[].mirrors", "spec.http[].mirrorPercent", "spec.http[].mirrorPercentage")...)
+		"spec.http[].corsPolicy", "spec.http[].fault", "spec.http[].delegate",
+		"spec.http[].mirror", "spec.http[].mirrors", "spec.http[].mirrorPercent", "spec.http[].mirrorPercentage")
 	out = append(out, rules(kind, Refused, "TCP and TLS routes", "spec.tcp", "spec.tls")...)
 	return append(out, rules(kind, Ignored, "retries at hosts of other localities, which the engine does not prefer (a stock Envoy does)",
 		"spec.http[].retries.retryRemoteLocalities")...)

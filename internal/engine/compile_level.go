@@ -19,6 +19,7 @@ type level struct {
 	request, response *mutations
 	filters           map[string]*anypb.Any
 	legacyCORS        *routev3.CorsPolicy
+	mirrors           []*routev3.RouteAction_RequestMirrorPolicy
 }
 
 // configured is what the messages of all levels have in common.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -94,6 +95,7 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 	if err := c.compileFilters(m, h); err != nil {
 		return nil, err
 	}
+	m.shadow = shadowOf(m)
 	if err := c.compileLogs(m, h); err != nil {
 		return nil, err
 	}
@@ -240,6 +242,13 @@ func (c *compiler) compileFilter(m *manager, f *hcmv3.HttpFilter) (filter, error
 		return nil, nil
 	}
 	return nil, fmt.Errorf("filter %q (%s) is not supported", f.GetName(), f.GetTypedConfig().GetTypeUrl())
+}
+
+// shadowOf is the manager of copies for mirrors: they have no filters, and one that
+// nobody answers has an end also where requests have none. For the counters of
+// managers they are nobody's.
+func shadowOf(m *manager) *manager {
+	return &manager{suppressEnvoy: m.suppressEnvoy, streamIdleTimeout: cmp.Or(m.streamIdleTimeout, defaultStreamIdleTimeout), stats: &managerStats{}}
 }
 
 func lowerAll(list []string) []string {

@@ -62,6 +62,7 @@ func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, er
 	if err != nil {
 		return nil, err
 	}
+	own.mirrors = rc.GetRequestMirrorPolicies()
 	for _, vh := range rc.GetVirtualHosts() {
 		object := fmt.Sprintf("virtual host %s of %s", vh.GetName(), rc.GetName())
 		v, err := c.compileHost(rc, vh, own, t)
@@ -86,6 +87,7 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 		return nil, err
 	}
 	own.legacyCORS = vh.GetCors() //nolint:staticcheck // deprecated and still in force.
+	own.mirrors = vh.GetRequestMirrorPolicies()
 	v := &virtualHost{
 		name:               vh.GetName(),
 		requireTLS:         vh.GetRequireTls() != routev3.VirtualHost_NONE,
@@ -129,6 +131,7 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 		return nil, err
 	}
 	own.legacyCORS = r.GetRoute().GetCors() //nolint:staticcheck // deprecated and still in force.
+	own.mirrors = r.GetRoute().GetRequestMirrorPolicies()
 	levels := append([]level{own}, outer...)
 	out := &route{name: r.GetName(), match: match, response: responseMutations(levels)}
 	if out.settings, err = c.settings(levels); err != nil {
@@ -199,6 +202,9 @@ func (c *compiler) compileAction(out *route, a *routev3.RouteAction, vh *routev3
 		return errors.New("prefix_rewrite with a path_match_policy") // refused by Envoy, too
 	}
 	if err := compileRewrites(out, a); err != nil {
+		return err
+	}
+	if err := c.compileMirrors(out, levels); err != nil {
 		return err
 	}
 	return c.compileTargets(out, a, levels)

@@ -87,7 +87,7 @@ func mentions(l diag.List, text string) bool {
 func TestARefusedRouteTakesNothingElseDown(t *testing.T) {
 	const cors = `typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, %s}}`
 	for _, tt := range []struct{ name, route, want string }{
-		{"mirror", `route: {cluster: up, request_mirror_policies: [{cluster: up}]}`, "request_mirror_policies"},
+		{"mirror", `route: {cluster: up, request_mirror_policies: [{trace_sampled: true}]}`, "request_mirror_policies"},
 		{"hash policy", `route: {cluster: up, hash_policy: [{header: {header_name: x}}]}`, "hash_policy"},
 		{"header injection", "route: {cluster: up}\n                " + fmt.Sprintf(cors, `max_age: "5\r\nx-injected: y"`), "control characters"},
 		{"bad origin", "route: {cluster: up}\n                " + fmt.Sprintf(cors, `allow_origin_string_match: [{safe_regex: {regex: "("}}]`), "missing closing )"},

@@ -317,11 +317,16 @@ func (s *stream) countLate() {
 }
 
 // countAnswer counts the answer to a request that had a cluster. For Envoy all
-// clients are external as long as no internal addresses are configured.
+// clients are external as long as no internal addresses are configured; only copies
+// for mirrors are its own.
 func (s *stream) countAnswer(status int) {
 	st := s.target.cluster.Stats
 	st.Rq.Inc(status)
-	st.External.Rq.Inc(status)
+	if s.vhost == shadowHost {
+		st.Internal.Rq.Inc(status)
+	} else {
+		st.External.Rq.Inc(status)
+	}
 }
 
 // countAnswerTime counts how long the service took, from the end of the request to
@@ -334,7 +339,11 @@ func (s *stream) countAnswerTime() {
 	ms := float64(s.end.Sub(end).Milliseconds())
 	st := s.target.cluster.Stats
 	st.RqTime.Observe(ms)
-	st.External.RqTime.Observe(ms)
+	if s.vhost == shadowHost {
+		st.Internal.RqTime.Observe(ms)
+	} else {
+		st.External.RqTime.Observe(ms)
+	}
 }
 
 // countHandshake counts a TLS handshake that failed.

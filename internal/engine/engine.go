@@ -51,6 +51,7 @@ type Engine struct {
 	names   *upstream.Names
 	buffers bufferPool
 	streams streamPool
+	shadows shadows
 	logs    *logFiles
 	clock   atomic.Pointer[dateText]
 	running atomic.Pointer[Program] // what program is, for those who only look
@@ -90,6 +91,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
 	e.names = upstream.NewNames(o.Resolver, o.Logger)
+	e.shadows.engine = e
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	o.Stats.OnRead(e.measure)
@@ -232,6 +234,7 @@ func (e *Engine) Close() error {
 			return err
 		}
 	}
+	e.shadows.close()
 	if e.program != nil {
 		e.program.clusters.Retire(nil)
 	}

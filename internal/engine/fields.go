@@ -36,9 +36,9 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.core.v3.HttpProtocolOptions":  "idle_timeout max_headers_count headers_with_underscores_action",
 	"envoy.config.core.v3.Http1ProtocolOptions": "allow_absolute_url accept_http_10 default_host_for_http_10 allow_chunked_length allow_custom_methods",
 	"envoy.config.route.v3.RouteConfiguration": "name virtual_hosts request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
-		" ignore_port_in_host_matching max_direct_response_body_size_bytes typed_per_filter_config | validate_clusters metadata",
+		" ignore_port_in_host_matching max_direct_response_body_size_bytes typed_per_filter_config request_mirror_policies | validate_clusters metadata",
 	"envoy.config.route.v3.VirtualHost": "name domains routes require_tls request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
-		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy | virtual_clusters metadata",
+		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy request_mirror_policies | virtual_clusters metadata",
 	"envoy.config.route.v3.Route": "name match route redirect direct_response request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
 		" typed_per_filter_config decorator | metadata tracing stat_prefix",
 	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters cookies path_match_policy runtime_fraction grpc",
@@ -47,8 +47,11 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.QueryParameterMatcher": "name string_match present_match",
 	"envoy.config.route.v3.CookieMatcher":         "name string_match invert_match",
 	"envoy.config.route.v3.RouteAction": "cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite host_rewrite_literal" +
-		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy | priority max_grpc_timeout",
-	"envoy.config.route.v3.WeightedCluster": "clusters total_weight | runtime_key_prefix",
+		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy request_mirror_policies | priority max_grpc_timeout",
+	"envoy.config.route.v3.RouteAction.RequestMirrorPolicy": "cluster cluster_header runtime_fraction disable_shadow_host_suffix_append host_rewrite_literal" +
+		" request_headers_mutations | trace_sampled",
+	"envoy.config.common.mutation_rules.v3.HeaderMutation": "append remove",
+	"envoy.config.route.v3.WeightedCluster":                "clusters total_weight | runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
 		" response_headers_to_remove typed_per_filter_config host_rewrite_literal",
 	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts | retry_priority",

@@ -36,6 +36,14 @@ func (p *Program) notHTTP2(log *slog.Logger, cluster string) {
 		"cluster", cluster, "position", p.http2At[cluster].String())
 }
 
+// lostCopy tells an operator, once for each cluster of a program, that a mirror does
+// not get all the requests that it should.
+func (p *Program) lostCopy(log *slog.Logger, cluster, why string) {
+	if _, said := p.said.LoadOrStore("mirror "+cluster, true); !said {
+		log.Warn("requests are not mirrored to a cluster: "+why, "cluster", cluster)
+	}
+}
+
 // Version returns the version of the snapshot that the program was made from.
 func (p *Program) Version() string { return p.version }
 
@@ -94,6 +102,7 @@ type manager struct {
 	defaultHost10     []byte
 	certDetails       *certDetails
 	localReplies      *localReplies // nil: as they are
+	shadow            *manager      // of copies for mirrors
 
 	idleTimeout       time.Duration
 	streamIdleTimeout time.Duration
@@ -149,6 +158,7 @@ type route struct {
 	total     uint32 // of the targets' weights
 	redirect  *redirect
 	direct    *directResponse
+	mirrors   []*mirror
 
 	timeout       time.Duration // 0: none
 	idleTimeout   time.Duration // -1: the manager's

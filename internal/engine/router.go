@@ -34,6 +34,11 @@ func (s *stream) proxy() {
 	defer t.cluster.EndRequest()
 	s.beginUpstreamRequest()
 	defer s.up.end()
+	if len(s.route.mirrors) > 0 && !s.upgraded && len(t.cluster.Hosts()) > 0 {
+		if tee := s.mirror(); tee != nil {
+			defer s.endMirror(tee)
+		}
+	}
 	for {
 		f := s.attempt()
 		if s.retry(f) {

@@ -80,7 +80,12 @@ type streamState struct {
 
 // begin makes the stream ready for a request that arrived at now.
 func (s *stream) begin(c *conn, now time.Time) {
-	s.streamState = streamState{conn: c, client: c, peer: &c.peer, start: now}
+	s.renew(streamState{conn: c, client: c, peer: &c.peer, start: now})
+}
+
+// renew gives the stream another state, and nothing of the last request.
+func (s *stream) renew(state streamState) {
+	s.streamState = state
 	s.req.Reset()
 	s.resp.Reset()
 	s.arena.Reset()

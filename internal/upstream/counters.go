@@ -55,6 +55,10 @@ type Stats struct {
 		Rq     stats.Codes     `stat:"upstream_rq"`
 		RqTime stats.Histogram `stat:"upstream_rq_time"`
 	} `stat:"external"`
+	Internal struct { // of copies for mirrors
+		Rq     stats.Codes     `stat:"upstream_rq"`
+		RqTime stats.Histogram `stat:"upstream_rq_time"`
+	} `stat:"internal"`
 
 	Retries        stats.Counter `stat:"upstream_rq_retry"`
 	RetryBackOff   stats.Counter `stat:"upstream_rq_retry_backoff_exponential"`
