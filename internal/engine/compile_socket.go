@@ -126,16 +126,10 @@ func (c *compiler) choose(cl *clusterv3.Cluster, e *endpointv3.LbEndpoint) (upst
 // socketMetadata is where an endpoint carries what sockets are chosen by.
 const socketMetadata = "envoy.transport_socket_match"
 
-// labelled reports whether metadata has all values of a label; of a list in the
-// metadata one has to be equal.
+// labelled reports whether metadata has all values of a label.
 func labelled(label, meta map[string]*structpb.Value) bool {
 	for name, want := range label {
-		have := meta[name]
-		if have == nil {
-			return false
-		}
-		equal := func(v *structpb.Value) bool { return proto.Equal(v, want) }
-		if !equal(have) && !slices.ContainsFunc(have.GetListValue().GetValues(), equal) {
+		if have := meta[name]; have == nil || !proto.Equal(have, want) {
 			return false
 		}
 	}

@@ -113,8 +113,12 @@ func TestConnectionsAreForOneName(t *testing.T) {
 		c := b.dial() // one client: its connections are back before it asks again
 		for range 3 {
 			for _, host := range []string{"a.test", "b.test:80", "127.0.0.1"} {
+				if protocol == http2Cluster {
+					host = strings.ToUpper(host) // a name is the same in capitals
+				}
 				r := c.Do([]byte("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), "GET")
 				got, _ := r.Fields.Get("x-got")
+				host = strings.ToLower(host)
 				if r.Status != 200 || seen[host] != "" && seen[host] != got {
 					t.Errorf("%s: %d, %q; before: %q", host, r.Status, got, seen[host])
 				}
@@ -251,7 +255,7 @@ func TestSocketsByMetadata(t *testing.T) {
 	for _, tt := range []struct{ name, sockets, metadata, want string }{
 		{"the first", `{name: a, match: {mode: x}, transport_socket: ` + first + `}, {name: b, match: {}, transport_socket: ` + second + `}`, `{mode: x, more: y}`, "first"},
 		{"all", `{name: a, match: {mode: x}, transport_socket: ` + first + `}, {name: b, match: {}, transport_socket: ` + second + `}`, `{mode: y}`, "second"},
-		{"one of a list", `{name: a, match: {mode: x}, transport_socket: ` + first + `}`, `{mode: [y, x]}`, "first"},
+		{"one of a list", `{name: a, match: {mode: x}, transport_socket: ` + first + `}`, `{mode: [y, x]}`, "400"},
 		{"all values", `{name: a, match: {mode: x, more: z}, transport_socket: ` + first + `}`, `{mode: x, more: y}`, "400"},
 		{"in the clear", `{name: a, match: {mode: x}, transport_socket: ` + raw + `}`, `{mode: x}`, "400"},
 		{"a secret that nobody needs", `{name: a, match: {mode: z}, transport_socket: ` + missing + `}, {name: b, match: {}, transport_socket: ` + second + `}`, `{mode: x}`, "second"},

@@ -172,7 +172,7 @@ func (h *Host) pop(name []byte) *Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := len(h.idle) - 1; i >= 0; i-- {
-		if c := h.idle[i]; c.name == string(name) {
+		if c := h.idle[i]; sameName(c.name, name) {
 			h.idle = slices.Delete(h.idle, i, i+1)
 			return c
 		}

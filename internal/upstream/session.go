@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func (p *sessions) usable(name []byte) *http2.Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.open {
-		if s.name == string(name) && s.Usable() {
+		if sameName(s.name, name) && s.Usable() {
 			return s.Session
 		}
 	}
@@ -53,7 +54,7 @@ func (p *sessions) dismiss(name []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.open {
-		if s.name != string(name) {
+		if !sameName(s.name, name) {
 			s.GoAway()
 			return
 		}
@@ -62,24 +63,25 @@ func (p *sessions) dismiss(name []byte) {
 
 // join returns the connection that is being made; first says that the caller has
 // to make it.
-func (p *sessions) join(name string) (c *connecting, first bool) {
+func (p *sessions) join(name []byte) (c *connecting, first bool) {
+	key := strings.ToLower(string(name))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c = p.connect[name]; c != nil {
+	if c = p.connect[key]; c != nil {
 		return c, false
 	}
 	if p.connect == nil {
 		p.connect = map[string]*connecting{}
 	}
 	c = &connecting{done: make(chan struct{})}
-	p.connect[name] = c
+	p.connect[key] = c
 	return c, true
 }
 
 // settle ends the wait of those who joined.
-func (p *sessions) settle(name string, c *connecting, err error) {
+func (p *sessions) settle(name []byte, c *connecting, err error) {
 	p.mu.Lock()
-	delete(p.connect, name)
+	delete(p.connect, strings.ToLower(string(name)))
 	p.mu.Unlock()
 	c.err = err
 	close(c.done)
@@ -107,14 +109,14 @@ func (h *Host) session(ctx context.Context, connectTimeout time.Duration, name [
 		if s := h.sessions.usable(name); s != nil {
 			return s, nil
 		}
-		c, first := h.sessions.join(string(name))
+		c, first := h.sessions.join(name)
 		if first {
 			s, err := h.newSession(ctx, connectTimeout, name)
 			shared := err
 			if ctx.Err() != nil {
 				shared = nil // this request's time was up, not that of the others
 			}
-			h.sessions.settle(string(name), c, shared)
+			h.sessions.settle(name, c, shared)
 			return s, err
 		}
 		select {

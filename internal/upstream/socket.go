@@ -42,6 +42,27 @@ type protection struct {
 // hostMaker makes a host of a cluster at an address.
 type hostMaker func(address string, p protection) *Host
 
+// sameName reports whether connections for one name serve another: both name the
+// same server, in whatever case (of ASCII, as in the DNS).
+func sameName(a string, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // byName reports whether the cluster's connections depend on what the request calls
 // the service: its name goes into the handshake, or has to be in the certificate.
 func byName(c *clusterv3.Cluster) bool {
