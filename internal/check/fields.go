@@ -95,7 +95,7 @@ func destinationRuleFields() []Field {
 		out = append(out, rules(kind, Built, "", policy+".portLevelSettings[].port")...)
 		out = append(out, rules(kind, Unenforced, "tunnels", policy+".tunnel")...)
 		out = append(out, rules(kind, Refused, "the PROXY protocol, which the engine does not speak (a stock Envoy does)", policy+".proxyProtocol")...)
-		out = append(out, rules(kind, Ignored, "retry budgets, which the engine does not keep (a stock Envoy does)", policy+".retryBudget")...)
+		out = append(out, rules(kind, Built, "", policy+".retryBudget")...)
 	}
 	return out
 }
@@ -117,9 +117,6 @@ func policyFields(path string) []Field {
 	out = append(out, rules(kind, Refused, "load balancing by hash, which the engine does not do (a stock Envoy does)", path+".loadBalancer.consistentHash")...)
 	out = append(out, rules(kind, Ignored, "load balancing by locality and warm-up, which the engine does not do (a stock Envoy does)", path+".loadBalancer")...)
 	out = append(out, rules(kind, Built, "", path+".connectionPool")...)
-	out = append(out, rules(kind, Ignored, "some limits of connections",
-		path+".connectionPool.tcp.tcpKeepalive", path+".connectionPool.tcp.maxConnectionDuration", path+".connectionPool.tcp.idleTimeout",
-		path+".connectionPool.http.useClientProtocol", path+".connectionPool.http.maxConcurrentStreams", path+".connectionPool.http.http2KeepAlive")...)
 	return append(out, rules(kind, Built, "", path+".outlierDetection")...)
 }
 

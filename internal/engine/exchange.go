@@ -39,6 +39,7 @@ type exchange struct {
 
 	replay     []byte // what of the body has been sent, for another attempt
 	replayable bool
+	retrying   *upstream.Cluster // whose retry this attempt is; nil: it is none
 
 	gone         bool // the client went away
 	connectError error
@@ -78,10 +79,29 @@ func (x *exchange) begin(s *stream) {
 // ended well, in which case release has already taken it.
 func (x *exchange) end() {
 	x.drop()
+	x.endRetry()
 	x.s.peer.engine.buffers.put(x.buf)
 	x.buf = nil
 	if cap(x.replay) > maxReplay/4 {
 		x.replay = nil
+	}
+}
+
+// beginRetry counts the next attempt among the retries of the cluster, as long as it
+// may have another one; endRetry ends that, when the attempt has ended.
+func (x *exchange) beginRetry() bool {
+	c := x.s.target.cluster
+	if !c.BeginRetry() {
+		return false
+	}
+	x.retrying = c
+	return true
+}
+
+func (x *exchange) endRetry() {
+	if c := x.retrying; c != nil {
+		x.retrying = nil
+		c.EndRetry()
 	}
 }
 

@@ -77,7 +77,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": "name | sds_config",
 	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket transport_socket_matches" +
 		" typed_extension_protocol_options dns_lookup_family dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config" +
-		" outlier_detection | alt_stat_name metadata common_lb_config per_connection_buffer_limit_bytes upstream_connection_options least_request_lb_config round_robin_lb_config",
+		" outlier_detection upstream_connection_options | alt_stat_name metadata common_lb_config per_connection_buffer_limit_bytes least_request_lb_config round_robin_lb_config",
 	"envoy.config.cluster.v3.OutlierDetection": "consecutive_5xx enforcing_consecutive_5xx consecutive_gateway_failure enforcing_consecutive_gateway_failure" +
 		" split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure interval base_ejection_time" +
 		" max_ejection_time max_ejection_percent enforcing_success_rate enforcing_failure_percentage enforcing_failure_percentage_local_origin" +
@@ -153,8 +153,8 @@ func checkCluster(c *clusterv3.Cluster) error {
 		if o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
 			return errors.New("HTTP/3 to services is not supported")
 		}
-		if o.GetUseDownstreamProtocolConfig() != nil || o.GetAutoConfig() != nil {
-			return errors.New("a protocol to services that depends on the client or on ALPN is not supported")
+		if o.GetAutoConfig() != nil {
+			return errors.New("a protocol to services that depends on ALPN is not supported")
 		}
 	}
 	return nil

@@ -106,6 +106,7 @@ func (s *stream) expectedMillis() int64 {
 
 // retry decides after an attempt whether there is another one, and waits for it.
 func (s *stream) retry(f failure) bool {
+	s.up.endRetry()
 	p := s.route.retry
 	if p == nil || s.upgraded {
 		return false
@@ -126,10 +127,13 @@ func (s *stream) retry(f failure) bool {
 		st.RetryLimit.Inc()
 		return false
 	}
-	if !s.up.replayable || !s.target.cluster.BeginRetry() {
+	if !s.up.replayable {
 		return false
 	}
-	defer s.target.cluster.EndRetry()
+	if !s.up.beginRetry() {
+		s.flags |= flagOverflow
+		return false
+	}
 	wait := p.backOff(s.attempts)
 	if left, limited := s.up.timeLeft(); limited && wait >= left {
 		return false
@@ -168,7 +172,7 @@ func (s *stream) attempt() failure {
 	}
 	s.upstreamHost, s.upstreamTried = h, h.AddressText()
 	var f failure
-	if c.HTTP2 {
+	if c.HTTP2 || c.LikeClient && s.http2 {
 		f = s.attemptHTTP2(h)
 	} else {
 		f = s.attemptHTTP1(h)

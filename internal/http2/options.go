@@ -18,6 +18,10 @@ type Options struct {
 	ConnectionWindow uint32 // 1 MiB
 	// IdleTimeout ends a connection without streams; 0: never.
 	IdleTimeout time.Duration
+	// MaxRequests and MaxAge are how many requests a client sends over a connection,
+	// and for how long: then it ends with those that are under way; 0: no limit.
+	MaxRequests uint32
+	MaxAge      time.Duration
 	// KeepaliveInterval is how often a PING asks whether the other side is still
 	// there; 0: never. The connection ends when nothing at all has come from it
 	// for KeepaliveTimeout after the PING.

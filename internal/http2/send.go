@@ -86,6 +86,9 @@ func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 	}
 	st := newStream(s, s.next)
 	s.next += 2
+	if n := s.opts.MaxRequests; n > 0 && s.next/2 >= n {
+		s.leaving = true
+	}
 	st.method, st.sentHead = string(h.Method), true
 	s.streams[st.id] = st
 	if len(s.streams) == 1 {

@@ -32,7 +32,7 @@ type Session struct {
 	ended    int    // streams that have been, those that were answered twice
 	last     uint32 // the highest stream of the other side that was taken
 	next     uint32 // the next stream of our own
-	leaving  bool   // GOAWAY was sent
+	leaving  bool   // no more streams: GOAWAY was sent, or they were the last
 	refused  bool   // GOAWAY was received
 	err      error  // the connection has ended
 	cutOff   bool   // with streams under way
@@ -106,6 +106,10 @@ func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
 // Run reads until the connection ends, and ends it; initial is what has been read
 // of it already. It returns nil for an orderly end.
 func (s *Session) Run(initial []byte) error {
+	if s.opts.MaxAge > 0 {
+		over := time.AfterFunc(s.opts.MaxAge, s.GoAway)
+		defer over.Stop()
+	}
 	s.mu.Lock()
 	s.flush(true)
 	s.mu.Unlock()

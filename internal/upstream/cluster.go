@@ -20,6 +20,8 @@ type Cluster struct {
 	HTTP2 bool
 	// ByName says that connections depend on what a request calls the service.
 	ByName bool
+	// LikeClient says that they speak the protocol of the client of each request.
+	LikeClient bool
 	// Service is Istio's name of the service behind the cluster, if the
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service
@@ -106,6 +108,9 @@ func (c *Cluster) BeginRequest() bool {
 		c.Stats.RqActiveOverflow.Inc()
 		return false
 	}
+	if b := c.limits.budget; b != nil && b.recent != nil {
+		b.recent.count(time.Now(), 1)
+	}
 	return true
 }
 
@@ -115,7 +120,11 @@ func (c *Cluster) EndRequest() { c.limits.requests.Add(-1) }
 // BeginRetry counts a retry in; it reports false when the cluster has as many
 // under way as it may. EndRetry counts it out.
 func (c *Cluster) BeginRetry() bool {
-	if c.limits.retries.Add(1) > c.limits.maxRetries {
+	limit := c.limits.maxRetries
+	if b := c.limits.budget; b != nil {
+		limit = b.limit(c.limits.requests.Load() - 1) // this one is not under way between its attempts
+	}
+	if c.limits.retries.Add(1) > limit {
 		c.limits.retries.Add(-1)
 		c.Stats.RetryOverflow.Inc()
 		return false

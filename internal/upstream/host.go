@@ -39,6 +39,10 @@ type Host struct {
 	mu      sync.Mutex
 	idle    []*Conn
 	retired bool
+	sweep   *time.Timer // of idle connections; nil: there was none yet
+	sweepAt time.Time   // when it fires; zero: it does not
+
+	conns connLimits
 
 	workload atomic.Pointer[Workload]
 
@@ -61,6 +65,8 @@ type Conn struct {
 	probe     probe
 	text      []byte
 	count     counting
+	born      time.Time
+	requests  uint32
 }
 
 // Host returns the endpoint at the other end.
@@ -136,7 +142,7 @@ func (h *Host) connect(ctx context.Context, timeout time.Duration, name string) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text, count: count}
+	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text, count: count, born: time.Now()}
 	if h.several {
 		c.text = []byte(sock.RemoteAddr().String())
 	}
@@ -213,13 +219,15 @@ func (c *Conn) Release(now time.Time) {
 	h := c.host
 	c.idleSince = now
 	c.unuse()
+	more := h.conns.used(c, now)
 	h.mu.Lock()
-	if h.retired {
+	if h.retired || !more {
 		h.mu.Unlock()
 		c.Discard()
 		return
 	}
 	h.idle = append(h.idle, c)
+	h.watch(c)
 	h.mu.Unlock()
 	h.limits.wake()
 }
@@ -256,6 +264,9 @@ func (h *Host) retire() {
 	h.mu.Lock()
 	idle := h.idle
 	h.idle, h.retired = nil, true
+	if h.sweep != nil {
+		h.sweep.Stop()
+	}
 	h.mu.Unlock()
 	for _, c := range idle {
 		c.Discard()
@@ -267,6 +278,7 @@ func (h *Host) retire() {
 type limits struct {
 	maxConnections, maxPending, maxRequests, maxRetries int64
 	connections, pending, requests, retries             atomic.Int64
+	budget                                              *retryBudget // of retries, in place of maxRetries; nil: none
 
 	mu      sync.Mutex
 	waiters []chan struct{}

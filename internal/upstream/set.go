@@ -92,6 +92,13 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	if out.HTTP2, h2, err = speaksHTTP2(c); err != nil {
 		return nil, err
 	}
+	conns, err := newConnLimits(c)
+	if err != nil {
+		return nil, err
+	}
+	h2.MaxRequests, h2.MaxAge = conns.requests, conns.longest
+	out.LikeClient = likeClient(c)
+	dial = probing(dial, c.GetUpstreamConnectionOptions().GetTcpKeepalive())
 	if len(load.GetPolicy().GetDropOverloads()) > 0 {
 		return nil, errors.New("load_assignment: policy.drop_overloads is not supported")
 	}
@@ -107,7 +114,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	}
 	out.countIn(counted, cmp.Or(c.GetAltStatName(), c.GetName()))
 	newHost := func(address string, p protection) *Host {
-		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, dial: dial, http2: h2}
+		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, conns: conns, dial: dial, http2: h2}
 	}
 	protect := func(e *endpointv3.LbEndpoint) protection {
 		socket, id := sockets(c, e)
@@ -323,6 +330,7 @@ func newLimits(c *clusterv3.Cluster) *limits {
 		if v := t.GetMaxRetries(); v != nil {
 			l.maxRetries = int64(v.GetValue())
 		}
+		l.budget = newRetryBudget(t.GetRetryBudget())
 	}
 	return l
 }
@@ -347,7 +355,11 @@ func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
 		if err := any.UnmarshalTo(o); err != nil {
 			return false, http2.Options{}, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
 		}
-		h2 := o.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
+		explicit := o.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
+		h2 := explicit
+		if h2 == nil {
+			h2 = o.GetUseDownstreamProtocolConfig().GetHttp2ProtocolOptions()
+		}
 		if h2 == nil {
 			continue
 		}
@@ -359,7 +371,18 @@ func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
 		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
 			out.IdleTimeout = d.AsDuration() // 0: never
 		}
-		return true, out, nil
+		return explicit != nil, out, nil
 	}
-	return false, http2.Options{}, nil
+	return false, http2.Options{IdleTimeout: defaultIdle}, nil
+}
+
+// likeClient reads whether a cluster is spoken to in the protocol of the client.
+func likeClient(c *clusterv3.Cluster) bool {
+	for _, any := range c.GetTypedExtensionProtocolOptions() {
+		o := &httpv3.HttpProtocolOptions{}
+		if any.UnmarshalTo(o) == nil && o.GetUseDownstreamProtocolConfig() != nil {
+			return true
+		}
+	}
+	return false
 }
