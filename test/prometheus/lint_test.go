@@ -18,6 +18,7 @@ var lintAllowed = []*regexp.Regexp{
 	regexp.MustCompile(`^istio_request_duration_milliseconds use base unit "seconds" instead of "milliseconds"$`),
 	regexp.MustCompile(`^envoy_\w+ counter metrics should have "_total" suffix$`),
 	regexp.MustCompile(`^envoy_\w+ non-counter metrics should not have "_total" suffix$`),
+	regexp.MustCompile(`^envoy_\w+ no help text$`), // an Envoy has none
 	regexp.MustCompile(`^envoy_\w+ (use base unit|metric names should not contain abbreviated units)`),
 }
 
