@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,6 +30,9 @@ type gateway struct {
 	drain time.Duration
 	// bootstrap is shown in dumps of snapshots that came from none.
 	bootstrap *bootstrapv3.Bootstrap
+	// configPath is the file of a bootstrap.
+	configPath string
+	levels     *logLevels
 
 	current  atomic.Pointer[publication]
 	draining atomic.Bool
@@ -53,14 +55,16 @@ func (g *gateway) Publish(s *xds.Snapshot) diag.List {
 
 func (g *gateway) console() console.Options {
 	return console.Options{
-		Version:     readBuildInfo().Version,
-		Started:     g.started,
-		State:       g.state,
-		ConfigDump:  g.configDump,
-		Clusters:    g.clusters,
-		Origins:     g.origins,
-		Diagnostics: g.diagnostics,
-		Stats:       func(w io.Writer) error { return g.stats.WritePrometheus(w, stats.Filter{}) },
+		State:        g.state,
+		ServerInfo:   g.serverInfo,
+		ConfigDump:   g.configDump,
+		Clusters:     g.clusters,
+		Listeners:    g.listeners,
+		Certificates: g.certificates,
+		Origins:      g.origins,
+		Diagnostics:  g.diagnostics,
+		Stats:        g.stats,
+		Levels:       g.levels,
 	}
 }
 
@@ -81,13 +85,6 @@ func (g *gateway) configDump(o xds.DumpOptions) ([]byte, error) {
 	}
 	o.Updated, o.Bootstrap = p.at, g.bootstrap
 	return p.snapshot.ConfigDump(o)
-}
-
-func (g *gateway) clusters() ([]byte, error) {
-	if p := g.current.Load(); p != nil {
-		return p.snapshot.ClusterStatuses()
-	}
-	return new(xds.Snapshot).ClusterStatuses()
 }
 
 func (g *gateway) origins() map[string]diag.Pos {
@@ -119,7 +116,7 @@ func (g *gateway) run(ctx context.Context, sites []site, configure func(context.
 	var wg sync.WaitGroup
 	for _, s := range sites {
 		wg.Go(func() {
-			if err := console.Serve(stop, s.ln, s.h, g.log); err != nil {
+			if err := console.Serve(stop, s.ln, s.h, g.levels.named(logAdmin)); err != nil {
 				g.log.Error("the console stopped", "site", s.name, "error", err)
 			}
 		})

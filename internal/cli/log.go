@@ -23,13 +23,12 @@ func (f *logFlags) register(cmd *cobra.Command) {
 	completeWith(cmd, "log-level", "debug", "info", "warn", "error")
 }
 
-func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
-	o := &slog.HandlerOptions{Level: f.level}
+func (f *logFlags) levels(w io.Writer) (*logLevels, error) {
 	switch f.format {
 	case outputText:
-		return slog.New(slog.NewTextHandler(w, o)), nil
+		return newLogLevels(slog.NewTextHandler(w, nil), f.level), nil
 	case outputJSON:
-		return slog.New(slog.NewJSONHandler(w, o)), nil
+		return newLogLevels(slog.NewJSONHandler(w, nil), f.level), nil
 	}
 	return nil, usagef("--log-format %s: want text or json", f.format)
 }

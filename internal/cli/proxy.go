@@ -47,10 +47,11 @@ it cannot run is refused with the place in the file, before a port is opened.`,
 }
 
 func (p *program) proxy(ctx context.Context, f proxyFlags) error {
-	log, err := f.log.logger(p.stderr)
+	levels, err := f.log.levels(p.stderr)
 	if err != nil {
 		return err
 	}
+	log := levels.named(logConfig)
 	findings, err := f.log.newDiagnosticLog(log, p.stderr)
 	if err != nil {
 		return err
@@ -60,7 +61,8 @@ func (p *program) proxy(ctx context.Context, f proxyFlags) error {
 		return err
 	}
 	tuneGC()
-	g := p.newGateway(log, f.drain, engine.Options{Workload: workloadOf(snapshot.Bootstrap.GetNode())}, f.accessLog)
+	g := p.newGateway(levels, f.drain, engine.Options{Workload: workloadOf(snapshot.Bootstrap.GetNode())}, f.accessLog)
+	g.configPath = f.config
 	sites, err := bootstrapSites(snapshot, g.console())
 	if err != nil {
 		return err

@@ -95,17 +95,18 @@ func (p *program) serve(ctx context.Context, paths []string, f serveFlags) error
 	if err != nil {
 		return err
 	}
-	log, err := f.log.logger(p.stderr)
+	levels, err := f.log.levels(p.stderr)
 	if err != nil {
 		return err
 	}
+	log := levels.named(logConfig)
 	findings, err := f.log.newDiagnosticLog(log, p.stderr)
 	if err != nil {
 		return err
 	}
 	tuneGC()
 	bootstrap := f.input.bootstrap()
-	g := p.newGateway(log, f.drain, engine.Options{Ports: f.listen.ports.Map, Workload: workloadOf(bootstrap.GetNode())}, f.accessLog)
+	g := p.newGateway(levels, f.drain, engine.Options{Ports: f.listen.ports.Map, Workload: workloadOf(bootstrap.GetNode())}, f.accessLog)
 	g.bootstrap = bootstrap
 	sites, err := f.sites(g.console())
 	if err != nil {
@@ -117,13 +118,15 @@ func (p *program) serve(ctx context.Context, paths []string, f serveFlags) error
 }
 
 // newGateway completes the options of the engine with what all gateways have.
-func (p *program) newGateway(log *slog.Logger, drain time.Duration, o engine.Options, accessLog bool) *gateway {
+func (p *program) newGateway(levels *logLevels, drain time.Duration, o engine.Options, accessLog bool) *gateway {
 	store := stats.New()
-	o.Logger, o.Stdout, o.Stats, o.Listen = log, p.stdout, store, listen
+	o.Logger, o.Stdout, o.Stats, o.Listen = levels.named(logEngine), p.stdout, store, listen
 	if accessLog {
 		o.AccessLog = p.stdout
 	}
-	return &gateway{log: log, engine: engine.New(o), stats: store, started: time.Now(), drain: drain}
+	g := &gateway{log: levels.named(logConfig), levels: levels, engine: engine.New(o), stats: store, started: time.Now(), drain: drain}
+	store.OnRead(g.measure)
+	return g
 }
 
 // sites opens the listeners of the console, before anything else: a second

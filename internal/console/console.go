@@ -6,9 +6,12 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
 	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/upstream"
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
@@ -25,27 +28,40 @@ const (
 // Options are the parts of a gateway that the console shows. All functions are
 // called concurrently.
 type Options struct {
-	// Version of the program.
-	Version string
-	Started time.Time
-	State   func() State
+	State func() State
+	// ServerInfo is what the program tells of itself.
+	ServerInfo func() *adminv3.ServerInfo
 	// ConfigDump renders the running configuration, without private keys.
 	ConfigDump func(xds.DumpOptions) ([]byte, error)
-	// Clusters renders the clusters and their endpoints in Envoy's JSON.
-	Clusters func() ([]byte, error)
+	// Clusters are those that run, by name, with their hosts.
+	Clusters func() []upstream.Status
+	// Listeners are those that accept connections, by name.
+	Listeners func() *adminv3.Listeners
+	// Certificates are those of the running configuration.
+	Certificates func() *adminv3.Certificates
 	// Origins tells where each resource of the running configuration was written,
 	// by the keys of xds.Snapshot.Origins.
 	Origins func() map[string]diag.Pos
 	// Diagnostics are the findings about the configuration that is there now.
 	Diagnostics func() diag.List
-	// Stats writes the metrics in the Prometheus text format.
-	Stats func(io.Writer) error
+	Stats       Statistics
+	Levels      Levels
+}
+
+// Statistics are what a gateway has counted.
+type Statistics interface {
+	// Samples returns Envoy's statistics, sorted by name.
+	Samples() []stats.Sample
+	// WritePrometheus writes all metrics in Prometheus' text format.
+	WritePrometheus(w io.Writer, f stats.Filter) error
 }
 
 // page is one address of the admin interface.
 type page struct {
 	path, help string
 	serve      http.HandlerFunc
+	// changes says that a POST does more than a GET.
+	changes bool
 }
 
 // Admin returns the admin interface: Envoy's paths, and what Envoy answers on
@@ -53,27 +69,31 @@ type page struct {
 func Admin(o Options) http.Handler {
 	c := &console{o}
 	return site([]page{
-		{"/config_dump", "the configuration that is running (?resource=, ?mask=, ?include_eds)", c.configDump},
-		{"/crossgate/diagnostics", "the findings about the configuration, as analyze -o json has them (not in Envoy)", c.diagnostics},
-		{"/clusters", "clusters and their endpoints (?format=json)", c.clusters},
-		{"/memory", "what the program has of memory, in bytes", c.memory},
-		{"/origins", "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", c.origins},
-		{"/ready", "200 LIVE when the gateway takes requests", c.ready},
-		{"/server_info", "version, state and uptime", c.serverInfo},
-		{"/stats/prometheus", "metrics in the Prometheus text format", c.prometheus},
+		{path: "/certs", help: "the certificates of listeners and clusters", serve: c.certs},
+		{path: "/clusters", help: "clusters, their limits and their endpoints (?format=json, ?filter=REGEX)", serve: c.clusters},
+		{path: "/config_dump", help: "the configuration that is running (?resource=, ?mask=, ?include_eds)", serve: c.configDump},
+		{path: "/crossgate/diagnostics", help: "the findings about the configuration, as analyze -o json has them (not in Envoy)", serve: c.diagnostics},
+		{path: "/listeners", help: "the addresses that take connections (?format=json)", serve: c.listeners},
+		{path: "/logging", help: "the loggers; POST ?level=LEVEL or ?NAME=LEVEL changes them", serve: c.logging, changes: true},
+		{path: "/memory", help: "what the program has of memory, in bytes", serve: c.memory},
+		{path: "/origins", help: "where each resource was written, as FILE:LINE:COLUMN (not in Envoy)", serve: c.origins},
+		{path: "/ready", help: "200 LIVE when the gateway takes requests", serve: c.ready},
+		{path: "/server_info", help: "version, state, uptime and options", serve: c.serverInfo},
+		{path: "/stats", help: "counters, gauges and histograms (?filter=REGEX, ?usedonly, ?type=, ?format=json|prometheus)", serve: c.stats},
+		{path: "/stats/prometheus", help: "metrics in the Prometheus text format (?filter=REGEX, ?usedonly)", serve: c.prometheus},
 	})
 }
 
 // Readiness returns the handler of Istio's readiness port, 15021.
 func Readiness(o Options) http.Handler {
 	c := &console{o}
-	return site([]page{{"/healthz/ready", "200 when the gateway takes requests", c.ready}})
+	return site([]page{{path: "/healthz/ready", help: "200 when the gateway takes requests", serve: c.ready}})
 }
 
 // Metrics returns the handler of Istio's metrics port, 15090.
 func Metrics(o Options) http.Handler {
 	c := &console{o}
-	return site([]page{{"/stats/prometheus", "metrics in the Prometheus text format", c.prometheus}})
+	return site([]page{{path: "/stats/prometheus", help: "metrics in the Prometheus text format (?filter=REGEX, ?usedonly)", serve: c.prometheus}})
 }
 
 // site serves pages, an index of them on /, and helpful errors elsewhere.
@@ -82,7 +102,13 @@ func site(pages []page) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-cache, max-age=0")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		i := slices.IndexFunc(pages, func(p page) bool { return p.path == r.URL.Path })
+		changes := i >= 0 && pages[i].changes && r.Method == http.MethodPost
+		switch {
+		case changes && fromPage(r):
+			writeText(w, http.StatusForbidden, "a page of another site may not change anything here\n")
+			return
+		case !changes && r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			writeText(w, http.StatusMethodNotAllowed, fmt.Sprintf("Method %s not allowed, GET required.\n", r.Method))
 			return
@@ -91,7 +117,6 @@ func site(pages []page) http.Handler {
 			writeText(w, http.StatusOK, index(pages))
 			return
 		}
-		i := slices.IndexFunc(pages, func(p page) bool { return p.path == r.URL.Path })
 		if i < 0 {
 			writeText(w, http.StatusNotFound, "invalid path. "+index(pages))
 			return
@@ -140,21 +165,6 @@ func (c *console) configDump(w http.ResponseWriter, r *http.Request) {
 	w.Write(dump) //nolint:errcheck // the client went away
 }
 
-// clusters serves the JSON form, which programs read; Envoy also has one of text.
-func (c *console) clusters(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("format") != "json" {
-		writeText(w, http.StatusBadRequest, "only /clusters?format=json is answered\n")
-		return
-	}
-	out, err := c.o.Clusters()
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(out) //nolint:errcheck // the client went away
-}
-
 // origins serves what is not in the dump because it is not in Envoy's.
 func (c *console) origins(w http.ResponseWriter, _ *http.Request) {
 	all := c.o.Origins()
@@ -175,25 +185,6 @@ func (c *console) diagnostics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	diag.WriteJSON(w, c.o.Diagnostics()) //nolint:errcheck // the client went away
 }
-
-func (c *console) serverInfo(w http.ResponseWriter, _ *http.Request) {
-	uptime := time.Since(c.o.Started).Truncate(time.Second)
-	out, err := json.MarshalIndent(struct {
-		Version     string `json:"version"`
-		State       State  `json:"state"`
-		UptimeEpoch string `json:"uptime_current_epoch"`
-		UptimeAll   string `json:"uptime_all_epochs"`
-	}{c.o.Version, c.o.State(), seconds(uptime), seconds(uptime)}, "", " ")
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(out, '\n')) //nolint:errcheck // the client went away
-}
-
-// seconds renders a duration as the JSON form of google.protobuf.Duration.
-func seconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d.Seconds())) }
 
 func writeText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")

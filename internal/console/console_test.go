@@ -14,10 +14,16 @@ import (
 	"testing"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/upstream"
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
@@ -25,23 +31,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func testOptions(state State) Options {
 	return Options{
-		Version: "v1.2.3",
-		Started: time.Now().Add(-90 * time.Second),
-		State:   func() State { return state },
+		State: func() State { return state },
+		ServerInfo: func() *adminv3.ServerInfo {
+			return &adminv3.ServerInfo{Version: "v1.2.3", UptimeCurrentEpoch: durationpb.New(90 * time.Second), UptimeAllEpochs: durationpb.New(90 * time.Second)}
+		},
 		ConfigDump: func(o xds.DumpOptions) ([]byte, error) {
 			if o.Resource == "nonsense" || o.Mask == "nonsense" {
 				return nil, errors.New("nonsense not found in config dump")
 			}
 			return json.Marshal(o)
 		},
-		Clusters: func() ([]byte, error) { return []byte("{}\n"), nil },
+		Clusters: func() []upstream.Status {
+			return []upstream.Status{upCluster(), {ClusterStatus: &adminv3.ClusterStatus{Name: "down", ObservabilityName: "down"}}}
+		},
+		Listeners: func() *adminv3.Listeners {
+			return &adminv3.Listeners{ListenerStatuses: []*adminv3.ListenerStatus{{Name: "L", LocalAddress: upstream.SocketAddress("127.0.0.1:23902")}}}
+		},
+		Certificates: func() *adminv3.Certificates { return &adminv3.Certificates{} },
+		Levels:       &levels{"admin": "info", "engine": "info"},
 		Origins: func() map[string]diag.Pos {
 			return map[string]diag.Pos{"listener/0.0.0.0_80": {File: "gw.yaml", Line: 7, Col: 5}}
 		},
-		Stats: func(w io.Writer) error {
-			_, err := io.WriteString(w, "# TYPE x counter\nx 1\n")
-			return err
-		},
+		Stats: counted(),
 	}
 }
 
@@ -66,8 +77,8 @@ func TestPages(t *testing.T) {
 		{"draining", "GET", "/ready", Admin(testOptions(Draining)), 503, "DRAINING\n"},
 		{"readiness", "GET", "/healthz/ready", Readiness(testOptions(Live)), 200, "LIVE\n"},
 		{"readiness draining", "GET", "/healthz/ready", Readiness(testOptions(Draining)), 503, "DRAINING\n"},
-		{"metrics", "GET", "/stats/prometheus", Metrics(testOptions(Live)), 200, "# TYPE x counter\nx 1\n"},
-		{"metrics on admin", "GET", "/stats/prometheus", live, 200, "# TYPE x counter\nx 1\n"},
+		{"metrics", "GET", "/stats/prometheus?filter=cors&usedonly", Metrics(testOptions(Live)), 200, "# TYPE envoy_http_cors_origin_valid counter\nenvoy_http_cors_origin_valid{envoy_http_conn_manager_prefix=\"in\"} 2\n"},
+		{"metrics on admin", "GET", "/stats/prometheus?filter=cors", live, 200, "# TYPE envoy_http_cors_origin_valid counter\nenvoy_http_cors_origin_valid{envoy_http_conn_manager_prefix=\"in\"} 2\n"},
 		{"no admin on the metrics port", "GET", "/config_dump", Metrics(testOptions(Live)), 404, "invalid path. …"},
 		{"unknown", "GET", "/nope", live, 404, "invalid path. …"},
 		{"index", "GET", "/", live, 200, "the paths are:\n…"},
@@ -76,8 +87,24 @@ func TestPages(t *testing.T) {
 		{"post", "POST", "/ready", live, 405, "Method POST not allowed, GET required.\n"},
 		{"dump", "GET", "/config_dump", live, 200, `{"Resource":"","Mask":"","Endpoints":false,…`},
 		{"dump parameters", "GET", "/config_dump?resource=dynamic_route_configs&mask=route_config.name&include_eds", live, 200, `{"Resource":"dynamic_route_configs","Mask":"route_config.name","Endpoints":true,…`},
-		{"clusters", "GET", "/clusters?format=json", live, 200, "{}\n"},
-		{"clusters as text", "GET", "/clusters", live, 400, "only /clusters?format=json is answered\n"},
+		{"clusters", "GET", "/clusters?format=json&filter=^d", live, 200, "{\n \"cluster_statuses\": [\n  {\n   \"name\": \"down\",\n   \"observability_name\": \"down\"\n  }\n ]\n}\n"},
+		{"clusters as text", "GET", "/clusters?filter=u", live, 200, upText},
+		{"a filter that is none", "GET", "/clusters?filter=(", live, 400, "Invalid re2 regex: …"},
+		{"listeners", "GET", "/listeners", live, 200, "L::127.0.0.1:23902\n"},
+		{"listeners as JSON", "GET", "/listeners?format=json", live, 200, "{\n \"listener_statuses\": [\n  {\n   \"name\": \"L\",\n   \"local_address\": {\n    \"socket_address\": {\n     \"address\": \"127.0.0.1\",\n     \"port_value\": 23902\n    }\n   }\n  }\n ]\n}\n"},
+		{"certs", "GET", "/certs", live, 200, "{\n \"certificates\": []\n}\n"},
+		{"stats", "GET", "/stats", live, 200, "http.in.cors.origin_valid: 2\nhttp.in.downstream_cx_active: 0\nhttp.in.downstream_rq_time: P0(nan,0) P25(nan,0.125) P50(nan,0.25) …"},
+		{"used stats", "GET", "/stats?usedonly&type=Gauges", live, 200, ""},
+		{"stats of a kind", "GET", "/stats?type=Counters", live, 200, "http.in.cors.origin_valid: 2\n"},
+		{"stats of no kind", "GET", "/stats?type=Bogus", live, 400, "invalid &type= param"},
+		{"filtered stats", "GET", "/stats?filter=active$", live, 200, "http.in.downstream_cx_active: 0\n"},
+		{"stats but the filtered", "GET", "/stats?filter=active$&invert_filter&type=Gauges", live, 200, ""},
+		{"a filter of stats that is none", "GET", "/stats?filter=(", live, 400, "Invalid re2 regex: …"},
+		{"stats as JSON", "GET", "/stats?format=json&type=Counters&filter=cors", live, 200, `{"stats":[{"name":"http.in.cors.origin_valid","value":2}]}`},
+		{"histograms as JSON", "GET", "/stats?format=json&type=Histograms", live, 200, `{"stats":[{"histograms":{"supported_quantiles":[0,25,50,75,90,95,99,99.5,99.9,100],"computed_quantiles":[{"name":"http.in.downstream_rq_time","values":[{"cumulative":0,"interval":null},{"cumulative":0.125,…`},
+		{"stats for Prometheus", "GET", "/stats?format=prometheus&filter=cors", live, 200, "# TYPE envoy_http_cors_origin_valid counter\nenvoy_http_cors_origin_valid{envoy_http_conn_manager_prefix=\"in\"} 2\n"},
+		{"stats in a form that is not there", "GET", "/stats?format=html", live, 400, "usage: /stats?format=(json|prometheus|text)\n\n"},
+		{"loggers", "GET", "/logging", live, 200, "active loggers:\n  admin: info\n  engine: info\n"},
 		{"origins", "GET", "/origins", live, 200, "{\n \"listener/0.0.0.0_80\": \"gw.yaml:7:5\"\n}\n"},
 		{"dump of nothing", "GET", "/config_dump?resource=nonsense", live, 404, "nonsense not found in config dump\n"},
 		{"dump with a mask of nothing", "GET", "/config_dump?mask=nonsense", live, 400, "nonsense not found in config dump\n"},
@@ -104,12 +131,11 @@ func TestPages(t *testing.T) {
 
 func TestServerInfo(t *testing.T) {
 	w := get(Admin(testOptions(Live)), "GET", "/server_info")
-	var got map[string]string
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+	got := &adminv3.ServerInfo{}
+	if err := protojson.Unmarshal(w.Body.Bytes(), got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"version": "v1.2.3", "state": "LIVE", "uptime_current_epoch": "90s", "uptime_all_epochs": "90s"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(testOptions(Live).ServerInfo(), got, protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -167,12 +193,12 @@ func TestServeStops(t *testing.T) {
 
 // TestMetricsCompression: Prometheus asks for gzip, others may not.
 func TestMetricsCompression(t *testing.T) {
-	const plain = "# TYPE x counter\nx 1\n"
+	const plain = "# TYPE envoy_http_cors_origin_valid counter\nenvoy_http_cors_origin_valid{envoy_http_conn_manager_prefix=\"in\"} 2\n"
 	for accept, zipped := range map[string]bool{
 		"": false, "identity": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0, *": false,
 		"*": true, "*;q=0": false, "gzip;q=x": false, "br": false, "x-gzip": true,
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/stats/prometheus", nil)
+		r := httptest.NewRequest(http.MethodGet, "/stats/prometheus?filter=cors", nil)
 		if accept != "" {
 			r.Header.Set("Accept-Encoding", accept)
 		}
@@ -196,10 +222,18 @@ func TestMetricsCompression(t *testing.T) {
 	}
 }
 
+// noStatistics fails to be collected.
+type noStatistics struct{}
+
+func (noStatistics) Samples() []stats.Sample { return nil }
+func (noStatistics) WritePrometheus(io.Writer, stats.Filter) error {
+	return errors.New("gather metrics: no")
+}
+
 // TestMetricsFail: what cannot be collected is an error, not an empty page.
 func TestMetricsFail(t *testing.T) {
 	o := testOptions(Live)
-	o.Stats = func(io.Writer) error { return errors.New("gather metrics: no") }
+	o.Stats = noStatistics{}
 	r := httptest.NewRequest(http.MethodGet, "/stats/prometheus", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	w := httptest.NewRecorder()

@@ -24,6 +24,18 @@ func Guard(next http.Handler) http.Handler {
 	})
 }
 
+// fromPage reports whether a browser sends the request for a page of another site:
+// such a page may send a POST without asking, and does not need the answer.
+func fromPage(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+	default:
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	return origin != "" && origin != "http://"+r.Host
+}
+
 func localHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

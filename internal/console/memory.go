@@ -39,6 +39,13 @@ func readMemory() memoryUse {
 	}
 }
 
+// MemorySizes are the sizes of Envoy's statistics server.memory_allocated,
+// memory_heap_size and memory_physical_size.
+func MemorySizes() (allocated, heap, physical uint64) {
+	m := readMemory()
+	return m.Allocated, m.HeapSize, m.PhysicalSize
+}
+
 func (c *console) memory(w http.ResponseWriter, _ *http.Request) {
 	out, err := json.MarshalIndent(readMemory(), "", " ")
 	if err != nil {

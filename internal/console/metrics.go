@@ -12,6 +12,11 @@ import (
 // format: in OpenMetrics, which a Prometheus asks for too, every counter has to end
 // in _total, so that Envoy's would change their names with who reads them.
 func (c *console) prometheus(w http.ResponseWriter, r *http.Request) {
+	query, fault := parseStats(r.URL.Query())
+	if fault != "" {
+		writeText(w, http.StatusBadRequest, fault)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	h.Set("Vary", "Accept-Encoding")
@@ -19,7 +24,7 @@ func (c *console) prometheus(w http.ResponseWriter, r *http.Request) {
 	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		body.zip = gzip.NewWriter(w)
 	}
-	err := c.o.Stats(body)
+	err := c.o.Stats.WritePrometheus(body, query.Filter)
 	if err != nil && !body.began {
 		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
 		return

@@ -176,6 +176,26 @@ func (e *Engine) measure() {
 	}
 }
 
+// Clusters returns the clusters that run, with their hosts as they are now.
+func (e *Engine) Clusters() []upstream.Status {
+	p := e.running.Load()
+	if p == nil {
+		return nil
+	}
+	return p.clusters.Statuses()
+}
+
+// Connections returns how many connections of clients are open.
+func (e *Engine) Connections() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, l := range slices.AppendSeq(slices.Clone(e.leaving), maps.Values(e.listeners)) {
+		n += l.connections()
+	}
+	return n
+}
+
 // ListenerStatus is a listener that is bound.
 type ListenerStatus struct {
 	Name string   // as in the snapshot

@@ -202,6 +202,12 @@ func (l *listener) isEmpty() bool {
 	return len(l.conns) == 0
 }
 
+func (l *listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 // stop ends accepting and wakes idle connections, so that they see it.
 func (l *listener) stop() {
 	_ = l.nl.Close()

@@ -32,6 +32,7 @@ type Cluster struct {
 	limits  *limits
 	policy  clusterv3.Cluster_LbPolicy
 	balance balance
+	absent  []member   // endpoints that take no traffic
 	fixed   *members   // unless discovery has them
 	names   *discovery // nil: the endpoints are addresses
 	next    atomic.Uint32

@@ -137,7 +137,7 @@ func (s *Set) Measure() {
 			}
 		}
 		st, l := c.Stats, c.limits
-		st.Members.Set(int64(len(hosts)))
+		st.Members.Set(int64(len(hosts) + len(c.absent)))
 		st.MembersHealthy.Set(int64(healthy))
 		st.Breakers.Cx.Set(full(l.connections.Load(), l.maxConnections))
 		st.Breakers.Pending.Set(full(l.pending.Load(), l.maxPending))

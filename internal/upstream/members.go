@@ -3,6 +3,9 @@ package upstream
 import (
 	"math/rand/v2"
 	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
 // members are the hosts of a cluster at a time, those included that are ejected.
@@ -17,6 +20,12 @@ type member struct {
 	host     *Host
 	weight   uint32
 	priority uint32 // 0 comes first
+	endpoint *endpointv3.LbEndpoint
+	locality *corev3.Locality
+}
+
+func newMember(h *Host, e *endpointv3.LbEndpoint, l *corev3.Locality, priority uint32) member {
+	return member{h, e.GetLoadBalancingWeight().GetValue(), priority, e, l}
 }
 
 // balance is how requests are spread over priorities and hosts.

@@ -37,7 +37,7 @@ func TestPriorities(t *testing.T) {
 			for i := range n {
 				h := &Host{}
 				up[h] = i < tt.usable[p]
-				list = append(list, member{h, 1, uint32(p)})
+				list = append(list, member{host: h, weight: 1, priority: uint32(p)})
 			}
 		}
 		b := balance{panicPercent: tt.panics, overprovision: defaultOverprovision}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
@@ -63,6 +64,7 @@ type lookedUp struct {
 	name     string
 	port     string
 	endpoint *endpointv3.LbEndpoint
+	locality *corev3.Locality
 	priority uint32
 
 	protection protection // guarded by of.mu

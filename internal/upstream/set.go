@@ -112,6 +112,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			return nil, err
 		}
 	}
+	out.absent = absent(load)
 	out.countIn(counted, cmp.Or(c.GetAltStatName(), c.GetName()))
 	newHost := func(address string, p protection) *Host {
 		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, conns: conns, dial: dial, http2: h2}
@@ -183,7 +184,7 @@ func addressed(load *endpointv3.ClusterLoadAssignment, known map[hostKey]*Host, 
 			}
 			h.protect(p.socket)
 			h.setWorkload(e, workloads)
-			list = append(list, member{h, e.GetLoadBalancingWeight().GetValue(), locality.GetPriority()})
+			list = append(list, newMember(h, e, locality.GetLocality(), locality.GetPriority()))
 		}
 	}
 	return list, nil
@@ -312,10 +313,13 @@ func socketAddress(a *corev3.Address) (*corev3.SocketAddress, error) {
 	return sa, nil
 }
 
-func newLimits(c *clusterv3.Cluster) *limits {
+func newLimits(c *clusterv3.Cluster) *limits { return limitsOf(c, corev3.RoutingPriority_DEFAULT) }
+
+// limitsOf reads the circuit breakers of a priority.
+func limitsOf(c *clusterv3.Cluster, priority corev3.RoutingPriority) *limits {
 	l := &limits{maxConnections: defaultLimit, maxPending: defaultLimit, maxRequests: defaultLimit, maxRetries: defaultRetries}
 	for _, t := range c.GetCircuitBreakers().GetThresholds() {
-		if t.GetPriority() != corev3.RoutingPriority_DEFAULT {
+		if t.GetPriority() != priority {
 			continue
 		}
 		if v := t.GetMaxConnections(); v != nil {

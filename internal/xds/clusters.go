@@ -1,32 +1,10 @@
 package xds
 
 import (
-	"cmp"
-
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
-
-// ClusterStatuses returns the clusters and their endpoints in the JSON of Envoy's
-// /clusters?format=json, with what a configuration says of them: neither
-// counters nor what was learnt from traffic.
-func (s *Snapshot) ClusterStatuses() ([]byte, error) {
-	out := new(adminv3.Clusters)
-	for _, c := range s.Clusters {
-		assignment := c.GetLoadAssignment()
-		if assignment == nil {
-			assignment = s.endpointsOf(c)
-		}
-		status := ClusterStatus(assignment)
-		status.Name = c.GetName()
-		status.ObservabilityName = cmp.Or(c.GetAltStatName(), c.GetName())
-		status.AddedViaApi = s.Bootstrap == nil
-		status.EdsServiceName = c.GetEdsClusterConfig().GetServiceName()
-		out.ClusterStatuses = append(out.ClusterStatuses, status)
-	}
-	return marshalJSON(out)
-}
 
 // ClusterStatus shows a load assignment in the form of /clusters. An endpoint of
 // unknown health is healthy there and one without a weight has 1, as in Envoy.

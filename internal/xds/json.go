@@ -12,11 +12,7 @@ import (
 // space of indent, as Envoy's admin interface does. The bytes are equal for
 // equal messages: protojson adds blanks at random, which Indent removes.
 func marshalJSON(m proto.Message) ([]byte, error) {
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	return indent(text)
+	return MarshalJSON(m, false)
 }
 
 func indent(text []byte) ([]byte, error) {
@@ -29,4 +25,14 @@ func indent(text []byte) ([]byte, error) {
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
+}
+
+// MarshalJSON renders a message as the admin interface shows it; with zeros, fields
+// that are zero or empty lists are there too, as Envoy writes them in some answers.
+func MarshalJSON(m proto.Message, zeros bool) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: zeros}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return indent(text)
 }
