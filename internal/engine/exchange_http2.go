@@ -26,6 +26,7 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 		if err != nil {
 			return s.connectFailure(err)
 		}
+		s.upstreamTLS = secured(session.Conn())
 		s.upstreamAddress = h.AddressText()
 		f, taken := x.sendHTTP2(session, h)
 		if !taken {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"maps"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,32 @@ func TestRequestMetricsLabels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPrincipals: populatePeerInfo takes the principals of the two sides from the
+// first URIs of their certificates, and the service's namespace from its own. What
+// the connection is protected by, it only says on the receiving side.
+func TestPrincipals(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol string) {
+		gateway := &url.URL{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/istio-system/sa/ingress"}
+		api := &url.URL{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/shop/sa/api"}
+		cert, key := selfSigned(t, "api.test", api)
+		ours, oursKey := selfSigned(t, "gateway.test", gateway)
+		svc := serveTLS(t, cert, key)
+		socket := `common_tls_context: {tls_certificates: [{certificate_chain: {inline_string: ` + ours + `}, private_key: {inline_string: ` + oursKey + `}}]}`
+		b := start(t, svc.secured(socket, "", protocol, ""))
+		before := b.requests()
+		b.ask("a.test")
+		got := b.counted(before)
+		for name, want := range map[string]string{
+			"source_principal": gateway.String(), "destination_principal": api.String(), "destination_workload_namespace": "shop",
+			"destination_service_namespace": "shop", "connection_security_policy": "unknown", "response_code": "200",
+		} {
+			if got[name] != want {
+				t.Errorf("%s=%q, want %q", name, got[name], want)
+			}
+		}
+	})
 }
 
 // requests returns how often each combination of labels was counted.

@@ -170,7 +170,7 @@ func (s *stream) attempt() failure {
 	if s.route.retry != nil {
 		s.up.tried = append(s.up.tried, h)
 	}
-	s.upstreamHost, s.upstreamTried = h, h.AddressText()
+	s.upstreamHost, s.upstreamTried, s.upstreamTLS = h, h.AddressText(), nil
 	var f failure
 	if c.HTTP2 || c.LikeClient && s.http2 {
 		f = s.attemptHTTP2(h)
@@ -218,6 +218,7 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 			return s.connectFailure(err)
 		}
 		s.up.hold(conn)
+		s.upstreamTLS = secured(conn.Conn)
 		s.upstreamAddress = conn.AddressText()
 		f, sent := s.up.send()
 		if f == failClosed && reused && !sent {

@@ -20,7 +20,8 @@ type clientSocket struct {
 	sniIsName  bool // auto_sni_san_validation
 	autoSNI    bool // of the cluster's upstream_http_protocol_options
 	autoSAN    bool
-	broken     error // why no connection can be made, such as a secret that is not there
+	principal  string // of our own certificate
+	broken     error  // why no connection can be made, such as a secret that is not there
 }
 
 // Secure implements upstream.Socket.
@@ -52,7 +53,11 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 		}
 		return nil, handshakeError{err}
 	}
-	return &securedConn{Conn: c, raw: raw}, nil
+	out := &securedConn{Conn: c, raw: raw, local: s.principal}
+	if chain := c.ConnectionState().PeerCertificates; len(chain) > 0 {
+		out.peer = principal(chain[0])
+	}
+	return out, nil
 }
 
 // serverName is what the handshake says of the service: by the request, the
@@ -111,6 +116,31 @@ func (e firstFlightError) Unwrap() error { return e.error }
 type securedConn struct {
 	*tls.Conn
 	raw *quickClose
+	// local and peer are the principals of the two sides, empty if they have none.
+	local, peer string
+}
+
+// secured is the connection with TLS that requests to a service go over, nil if it
+// has none.
+func secured(link net.Conn) *securedConn {
+	if c, ok := link.(*securedConn); ok {
+		return c
+	}
+	// A session has its connection in a wrapper that counts.
+	if w, ok := link.(interface{ NetConn() net.Conn }); ok {
+		c, _ := w.NetConn().(*securedConn)
+		return c
+	}
+	return nil
+}
+
+// principal is who a certificate says that its owner is: the first URI in it, which
+// in a mesh is a SPIFFE ID (Envoy's uriSanPeerCertificate).
+func principal(leaf *x509.Certificate) string {
+	if leaf == nil || len(leaf.URIs) == 0 {
+		return ""
+	}
+	return leaf.URIs[0].String()
 }
 
 // Close says goodbye only as far as there is room for it at once: crypto/tls would

@@ -60,6 +60,7 @@ type streamState struct {
 	attempts   int
 
 	upstreamHost    *upstream.Host // that was tried last
+	upstreamTLS     *securedConn   // the connection to it, if it is secured
 	upstreamTried   []byte         // the address of the host that was tried last
 	upstreamAddress []byte         // the same, once connected
 

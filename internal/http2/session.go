@@ -305,6 +305,9 @@ func (s *Session) CutOff() bool {
 	return s.cutOff
 }
 
+// Conn is the connection that the session is on.
+func (s *Session) Conn() net.Conn { return s.nc }
+
 // Usable reports whether another stream can be opened now.
 func (s *Session) Usable() bool {
 	s.mu.Lock()

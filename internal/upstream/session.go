@@ -217,6 +217,9 @@ type sessionConn struct {
 	count counting
 }
 
+// NetConn is the connection as the cluster's socket made it.
+func (c *sessionConn) NetConn() net.Conn { return c.Conn }
+
 // Read implements net.Conn.
 func (c *sessionConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
