@@ -64,7 +64,11 @@ func TestNoAllocations(t *testing.T) {
 	port := fixedUpstream(t, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1024\r\n\r\n"+strings.Repeat("x", 1024))
 	log := `use_remote_address: true
           access_log: [{name: envoy.access_loggers.file, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/null}}]`
-	b := start(t, strings.ReplaceAll(bootstrap(log, corsRoute, ""), "UP}", fmt.Sprint(port, "}")))
+	// As on Istio's gateways, where faults have the first word.
+	config := strings.Replace(bootstrap(log, corsRoute, ""), "http_filters:\n", `http_filters:
+          - {name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 503, percentage: {numerator: 0}}, delay: {fixed_delay: 1s}}}
+`, 1)
+	b := start(t, strings.ReplaceAll(config, "UP}", fmt.Sprint(port, "}")))
 	for name, request := range map[string]string{"G": get, "P": preflight} {
 		t.Run(name, func(t *testing.T) {
 			c, err := net.Dial("tcp", b.addr())

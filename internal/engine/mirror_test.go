@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
 const mirrorRoutes = `
@@ -164,5 +167,55 @@ func TestShadowBounds(t *testing.T) {
 	}
 	if p.bytes != 0 || len(p.set) != 0 {
 		t.Errorf("%d bytes and %d copies are left", p.bytes, len(p.set))
+	}
+}
+
+// TestMirrorsUnderLoad: many copies at once are whole, and all of them come.
+func TestMirrorsUnderLoad(t *testing.T) {
+	const clients, each = 20, 15
+	desk := rawhttp.NewDesk()
+	copies, err := rawhttp.Listen("mirror", desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copies.Close()
+	b := start(t, bootstrap("", mirrorRoutes, strings.Replace(mirrorCluster, "81}", fmt.Sprint(copies.Port(), "}"), 1)))
+	var wg sync.WaitGroup
+	for i := range clients {
+		c := b.dial()
+		wg.Go(func() {
+			for j := range each {
+				id := fmt.Sprint("load-", i, "-", j)
+				desk.Expect(id, rawhttp.Plan{})
+				body := bytes.Repeat([]byte{byte('a' + j)}, i*j*300)
+				request := fmt.Appendf(nil, "POST /none HTTP/1.1\r\nHost: a.test\r\n%s: %s\r\ncontent-length: %d\r\n\r\n%s", rawhttp.IDHeader, id, len(body), body)
+				if r := c.Do(request, "POST"); r.Status != 200 {
+					t.Errorf("%s: answered %d %s", id, r.Status, r.End)
+					return
+				}
+				for deadline := time.Now().Add(10 * time.Second); desk.Seen(id) == 0 && time.Now().Before(deadline); {
+					time.Sleep(time.Millisecond)
+				}
+				if seen := desk.Take(id); len(seen) != 1 || !bytes.Equal(seen[0].Body, body) {
+					t.Errorf("%s: %d copies, or not the body of %d bytes", id, len(seen), len(body))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.engine.shadows.tasks.Wait()
+	var text bytes.Buffer
+	if err := b.engine.opts.Stats.WritePrometheus(&text); err != nil {
+		t.Fatal(err)
+	}
+	// For Envoy copies are requests of its own, others those of somebody outside.
+	for _, want := range []string{
+		`envoy_cluster_internal_upstream_rq{envoy_cluster_name="mirror",envoy_response_code="200"} 300`,
+		`envoy_cluster_external_upstream_rq{envoy_cluster_name="up",envoy_response_code="200"} 300`,
+		`envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix="in"} 300`,
+	} {
+		if !strings.Contains(text.String(), want+"\n") {
+			t.Errorf("no %s in\n%s", want, text.String())
+		}
 	}
 }

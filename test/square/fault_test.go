@@ -74,6 +74,18 @@ func faultBootstrap(up int) string {
               - {match: {prefix: /base/}, route: {cluster: up}}
               - {match: {prefix: /off/}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}}
 %[2]s
+            - name: host-fault
+              domains: [b.test]
+              typed_per_filter_config: {envoy.filters.http.fault: {%[1]s, abort: {http_status: 410, percentage: {numerator: 100}}}}
+              routes:
+              - {match: {prefix: /route/}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {%[1]s, abort: {http_status: 411, percentage: {numerator: 100}}}}}
+              - {match: {prefix: /empty/}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {%[1]s}}}
+              - {match: {prefix: /off/}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}}
+              - {match: {prefix: /wrapped/}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {%[1]s, abort: {http_status: 412, percentage: {numerator: 100}}}}}}
+              - match: {prefix: /weighted/}
+                route: {weighted_clusters: {clusters: [{name: up, weight: 1, typed_per_filter_config: {envoy.filters.http.fault: {%[1]s, abort: {http_status: 413, percentage: {numerator: 100}}}}}]}}
+                typed_per_filter_config: {envoy.filters.http.fault: {%[1]s, abort: {http_status: 411, percentage: {numerator: 100}}}}
+              - {match: {prefix: /}, route: {cluster: up}}
   clusters:
   - {name: up, type: STATIC, connect_timeout: 1s, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %[3]d}}}}]}]}}
 layered_runtime: {layers: [{name: static, static_layer: {k: {all: 100, ms: 250, status: 451, code: 7}}}]}
@@ -139,6 +151,10 @@ func faultCases() (out []faultCase) {
 		add(0, path)
 		add(0, path, "x-base: 1")
 		add(0, path, "x-base: 1", grpc)
+	}
+	for _, path := range []string{"/route/", "/empty/", "/off/", "/wrapped/", "/weighted/", "/other"} {
+		add(0, path).Request.Fields[0].Value = "b.test"
+		add(0, path, "x-base: 1").Request.Fields[0].Value = "b.test"
 	}
 	for _, fault := range []string{"x-fault: 1", "x-other: 1"} {
 		add(0, "/cors/x", "Origin: https://a.test", fault)

@@ -120,11 +120,27 @@ func mirrorCases() (out []mirrorCase) {
 	return out
 }
 
+// oldMirrorCases are requests that only HTTP/1.1 has.
+func oldMirrorCases() (out []mirrorCase) {
+	const head = " HTTP/1.1\r\nHost: a.test\r\nX-Case-Id: @ID\r\n"
+	for _, raw := range []string{
+		"POST /plain/chunked" + head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+		"POST /plain/chunked" + head + "transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST /plain/trailers" + head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-end: 1\r\n\r\n",
+		"POST /plain/nothing" + head + "\r\n",
+		"POST /plain/te" + head + "te: trailers\r\nconnection: te, x-hop\r\nx-hop: 1\r\n\r\n",
+		"POST /plain/expect" + head + "expect: 100-continue\r\ncontent-length: 5\r\n\r\nhello",
+	} {
+		out = append(out, mirrorCase{&Case{Request: Request{Method: "POST", Target: "/plain/raw", Raw: []byte(raw)}}, 1})
+	}
+	return out
+}
+
 // TestMirrors compares what the services and their mirrors see of requests, over
 // HTTP/1.1 and HTTP/2, at the edge and behind it.
 func TestMirrors(t *testing.T) {
 	for _, edge := range []string{"true", "false"} {
-		t.Run("HTTP1 edge "+edge, func(t *testing.T) { compareMirrors(t, edge, (*Corner).do, mirrorCases()) })
+		t.Run("HTTP1 edge "+edge, func(t *testing.T) { compareMirrors(t, edge, (*Corner).do, append(mirrorCases(), oldMirrorCases()...)) })
 		t.Run("HTTP2 edge "+edge, func(t *testing.T) {
 			// There the body comes after the head, which Envoy may have answered.
 			cases := slices.DeleteFunc(mirrorCases(), func(c mirrorCase) bool { return c.Request.Target == "/closed" && len(c.Request.Body) > 0 })
@@ -376,6 +392,14 @@ func mirrorHTTP2(t *testing.T, got chan<- string) int {
 func TestMirrorHTTP2(t *testing.T) {
 	b := newBench(t, planesOf(t))
 	got := make(chan string, 10)
+	take := func(corner *Corner) (copied string) {
+		select {
+		case copied = <-got:
+		case <-time.After(answerLimit):
+			t.Fatalf("%s: no copy", corner.Name)
+		}
+		return copied
+	}
 	text := mirrorBootstrap(fmt.Sprint(b.up.Port()), fmt.Sprint(mirrorHTTP2(t, got)), "1", "1", "true")
 	text = strings.Replace(text, "{name: one, type: STATIC, connect_timeout: 1s,", "{name: one, type: STATIC, connect_timeout: 1s, "+speaksHTTP2+",", 1)
 	corners := b.corners(text)
@@ -387,20 +411,46 @@ func TestMirrorHTTP2(t *testing.T) {
 				if a, err := send(corner, c); err != nil || a.Response.Status != 200 {
 					t.Fatalf("%s: %v %v", corner.Name, a.Lines(), err)
 				}
-				var copied string
-				select {
-				case copied = <-got:
-				case <-time.After(answerLimit):
-					t.Fatalf("%s: no copy", corner.Name)
-				}
 				if i == 0 {
-					want = copied
-				} else if diff := cmp.Diff(want, copied); diff != "" {
+					want = take(corner)
+				} else if diff := cmp.Diff(want, take(corner)); diff != "" {
 					t.Errorf("(-%s +%s)\n%s", corners[0].Name, corner.Name, diff)
 				}
 			}
 		}
 	}
+	var trailed []string
+	for _, corner := range corners {
+		sendTrailers(t, corner)
+		trailed = append(trailed, take(corner))
+	}
+	if !strings.Contains(trailed[0], "X-End:[yes]") {
+		t.Errorf("%s: no trailers in %s", corners[0].Name, trailed[0])
+	}
+	for i := range corners {
+		if diff := cmp.Diff(trailed[0], trailed[i]); diff != "" {
+			t.Errorf("trailers (-%s +%s)\n%s", corners[0].Name, corners[i].Name, diff)
+		}
+	}
+}
+
+// sendTrailers sends a request over HTTP/2 that ends with trailers.
+func sendTrailers(t *testing.T, corner *Corner) {
+	t.Helper()
+	var p http.Protocols
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: &p}
+	defer tr.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+corner.addrs[corner.first]+"/plain/x", io.MultiReader(strings.NewReader("hello"), strings.NewReader(" all")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host, r.Trailer = "a.test", http.Header{"X-End": {"yes"}}
+	answer, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatalf("%s: %v", corner.Name, err)
+	}
+	_ = answer.Body.Close()
 }
 
 // TestDeadMirrors: a mirror that never answers, or does not even read, costs the
