@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
@@ -205,7 +206,7 @@ func TestMirrorsUnderLoad(t *testing.T) {
 	wg.Wait()
 	b.engine.shadows.tasks.Wait()
 	var text bytes.Buffer
-	if err := b.engine.opts.Stats.WritePrometheus(&text); err != nil {
+	if err := b.engine.opts.Stats.WritePrometheus(&text, stats.Filter{}); err != nil {
 		t.Fatal(err)
 	}
 	// For Envoy copies are requests of its own, others those of somebody outside.

@@ -107,35 +107,49 @@ func (b *routeBuilder) weighted(a *routev3.RouteAction) bool {
 	return true
 }
 
-// mirrors translates the destinations that get a copy of each request.
+// mirrors translates the destinations that get a copy of each request. Their host
+// is that of the request (DISABLE_SHADOW_HOST_SUFFIX of istiod, which is on). A share
+// that is not 0 and too small to be written stays a mirror, of no request.
 func (b *routeBuilder) mirrors() []*routev3.RouteAction_RequestMirrorPolicy {
 	var out []*routev3.RouteAction_RequestMirrorPolicy
 	add := func(dst *networking.Destination, path string, fraction *typev3.FractionalPercent) {
-		if dst == nil || fraction.GetNumerator() == 0 {
+		if dst == nil || fraction == nil {
 			return
 		}
 		out = append(out, &routev3.RouteAction_RequestMirrorPolicy{
 			Cluster:         b.t.destination(b, dst, path),
 			RuntimeFraction: &corev3.RuntimeFractionalPercent{DefaultValue: fraction},
 			TraceSampled:    wrapperspb.Bool(false),
+
+			DisableShadowHostSuffixAppend: true,
 		})
 	}
 	whole := &typev3.FractionalPercent{Numerator: 100}
 	fraction := whole
 	if p := b.in.GetMirrorPercentage(); p != nil {
-		fraction = percent(p)
+		fraction = positive(p)
 	} else if p := b.in.GetMirrorPercent(); p != nil { //nolint:staticcheck // Deprecated, and still in use.
-		fraction = &typev3.FractionalPercent{Numerator: p.GetValue()}
+		if fraction = nil; p.GetValue() > 0 {
+			fraction = &typev3.FractionalPercent{Numerator: p.GetValue()}
+		}
 	}
 	add(b.in.GetMirror(), b.path+".mirror", fraction)
 	for i, m := range b.in.GetMirrors() {
 		fraction = whole
 		if m.GetPercentage() != nil {
-			fraction = percent(m.GetPercentage())
+			fraction = positive(m.GetPercentage())
 		}
 		add(m.GetDestination(), fmt.Sprintf("%s.mirrors[%d].destination", b.path, i), fraction)
 	}
 	return out
+}
+
+// positive is the percentage, or nil for 0.
+func positive(p *networking.Percent) *typev3.FractionalPercent {
+	if p.GetValue() <= 0 {
+		return nil
+	}
+	return percent(p)
 }
 
 func directResponse(out *routev3.Route, in *networking.HTTPDirectResponse) {
