@@ -204,8 +204,25 @@ func within(t *testing.T, got, want, part float64) {
 	}
 }
 
+// TestServiceMonitor: the ServiceMonitor and the Service of the documents lead to the
+// same place as those of the guide.
+func TestServiceMonitor(t *testing.T) {
+	var monitor serviceMonitor
+	var svc corev1.Service
+	readYAML(t, fromDocument(t, "docs/metrics.md", "servicemonitor.yaml"), &monitor)
+	readYAML(t, fromDocument(t, "docs/metrics.md", "service.yaml"), &svc)
+	got, err := scrapeOf(&monitor, &svc)
+	if want := (scrape{"/stats/prometheus", 15090, "30s"}); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	svc.Spec.Ports[0].Name = "http-envoy-prom"
+	if _, err := scrapeOf(&monitor, &svc); err == nil {
+		t.Error("a port of another name is found")
+	}
+}
+
 // TestScrapeConfig runs Prometheus with the configuration that the documents show
-// for one beside crossgate.
+// for one beside crossgate, and asks it the query that they show.
 func TestScrapeConfig(t *testing.T) {
 	prometheusTool.Require(t)
 	g := serveGuide(t)
@@ -227,6 +244,13 @@ func TestScrapeConfig(t *testing.T) {
 	c := newClient(t, g)
 	c.warmUp(t, allowed, refused)
 	p.waitFor(t, 2)
+	got := map[string]bool{}
+	for _, s := range p.query(t, string(fromDocument(t, "docs/metrics.md", "queries.promql")), 0) {
+		got[s.labels["destination_service"]+" "+s.labels["response_code"]] = true
+	}
+	if !got[apiService+" 200"] || !got[apiService+" 403"] {
+		t.Errorf("the query for preflights by outcome gives %v", got)
+	}
 	for _, target := range p.targets(t) {
 		if target.Health != "up" || target.LastError != "" {
 			t.Errorf("%+v", target)

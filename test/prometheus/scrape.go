@@ -64,7 +64,7 @@ func (s scrape) config(addr, interval string) []byte {
 `, s.path, interval, addr)
 }
 
-// fromDocument returns the YAML block of a document that begins with the comment
+// fromDocument returns the block of a document that begins with the comment
 // "# NAME".
 func fromDocument(t *testing.T, document, name string) []byte {
 	t.Helper()
@@ -72,7 +72,7 @@ func fromDocument(t *testing.T, document, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, ok := strings.Cut(string(text), "```yaml\n# "+name+"\n")
+	_, block, ok := strings.Cut(string(text), "\n# "+name+"\n")
 	if !ok {
 		t.Fatalf("%s has no block %s", document, name)
 	}
