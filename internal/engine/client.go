@@ -34,6 +34,9 @@ type client interface {
 	// none), to be interrupted when the client goes away or the engine is
 	// closed. It reports whether the client has gone.
 	hold(c *upstream.Conn, st *http2.Stream) (gone bool)
+	// awaits says that the whole body has been sent to the service: until hold is
+	// told otherwise, only the client's leave is of interest.
+	awaits()
 	// left reports whether the client has gone, from any goroutine.
 	left() bool
 

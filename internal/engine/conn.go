@@ -37,12 +37,19 @@ type conn struct {
 	state          atomic.Int32
 	upstream       atomic.Pointer[upstream.Conn] // what the request at hand waits for
 	upstreamStream atomic.Pointer[http2.Stream]  // the same, of HTTP/2
-	readAt         time.Time                     // read deadline in force
-	writeAt        time.Time
-	vec            [2][]byte
-	bufs           net.Buffers
-	requests       int
-	wireSent       int64 // bytes of the answer at hand
+
+	waiting atomic.Uint32 // the number of the wait at hand, see leave.go; 0: none
+	waits   uint32        // so far
+	seen    uint32        // the wait that the last sweep found
+	watch   *watch        // of a wait that is watched
+	gone    atomic.Bool   // the client has left
+
+	readAt   time.Time // read deadline in force
+	writeAt  time.Time
+	vec      [2][]byte
+	bufs     net.Buffers
+	requests int
+	wireSent int64 // bytes of the answer at hand
 }
 
 // States of a connection, for draining.
@@ -317,17 +324,20 @@ func (c *conn) linger() {
 }
 
 // hold implements client. Close finds the connection there that has to end at
-// once; a client that goes away meanwhile is noticed with the answer.
+// once, and so does the watch that finds the client gone.
 func (c *conn) hold(up *upstream.Conn, st *http2.Stream) bool {
 	c.upstream.Store(up)
 	if c.upstreamStream.Load() != st { // seldom: a load costs less than a store
 		c.upstreamStream.Store(st)
 	}
-	return false
+	if up == nil && st == nil {
+		c.unwatch()
+	}
+	return c.gone.Load()
 }
 
-// left implements client: a client of HTTP/1.1 is found gone by a write.
-func (c *conn) left() bool { return false }
+// left implements client.
+func (c *conn) left() bool { return c.gone.Load() }
 
 // ended, buffered, fill and skipBuffered implement client.
 func (c *conn) ended() bool               { return c.body.ended() }

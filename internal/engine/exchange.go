@@ -242,6 +242,7 @@ func (x *exchange) send() (f failure, sent bool) {
 	}
 	if body.ended() {
 		x.uploaded.CompareAndSwap(0, 1)
+		body.awaits()
 	}
 	x.limit(s.up.began)
 	if s.peer.engine.ctx.Err() != nil {

@@ -67,6 +67,7 @@ func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failur
 	}
 	if ended {
 		x.uploaded.CompareAndSwap(0, 1)
+		body.awaits()
 	}
 	x.limit(s.up.began)
 	if len(x.replay) > 0 {

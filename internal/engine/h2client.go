@@ -52,6 +52,9 @@ func (c *h2client) hold(up *upstream.Conn, st *http2.Stream) bool {
 	return c.gone
 }
 
+// awaits implements client: a reset of the stream is always seen.
+func (c *h2client) awaits() {}
+
 // left implements client.
 func (c *h2client) left() bool {
 	c.mu.Lock()

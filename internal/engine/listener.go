@@ -20,6 +20,10 @@ type listener struct {
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	empty chan struct{} // closed when stopped and no connection is left
+
+	sweeper  *time.Timer // looks for clients that wait; nil: not yet
+	sweeping bool        // it will fire
+
 	done  atomic.Bool
 	tasks sync.WaitGroup
 }
@@ -178,6 +182,7 @@ func (l *listener) add(c *conn) bool {
 		return false
 	}
 	l.conns[c] = struct{}{}
+	l.startSweep()
 	return true
 }
 

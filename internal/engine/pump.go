@@ -66,6 +66,7 @@ func (x *exchange) runPump(to uplink) {
 	at, _ := x.deadline(now, true)
 	to.LimitReads(at)
 	x.afterLimit(to)
+	body.awaits()
 }
 
 // stopPump ends the pump. What it has read is in the replay buffer.

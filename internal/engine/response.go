@@ -117,11 +117,11 @@ func (s *stream) relay() {
 func (s *stream) broken(err error) {
 	s.closing = true
 	var gone clientError
-	if !errors.As(err, &gone) {
+	if !errors.As(err, &gone) && !s.client.left() {
 		s.manager.stats.BrokenOff.Inc()
 	}
 	switch {
-	case errors.As(err, &gone):
+	case errors.As(err, &gone), s.client.left():
 		s.lostClient()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.flags |= flagUpstreamTimeout

@@ -260,6 +260,9 @@ func (sh *shadow) hold(up *upstream.Conn, st *http2.Stream) bool {
 	return sh.gone
 }
 
+// awaits implements client: nobody leaves.
+func (sh *shadow) awaits() {}
+
 // left implements client.
 func (sh *shadow) left() bool {
 	sh.mu.Lock()

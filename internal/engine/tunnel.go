@@ -13,6 +13,7 @@ import (
 func (s *stream) tunnel() {
 	x, c := &s.up, s.conn
 	s.closing = true
+	c.unwatch()
 	s.finalize()
 	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, http1.NoBody, false)
 	first := x.buf[x.r:x.w]
