@@ -29,6 +29,7 @@ func (b *requestBody) begin(c *conn, r *http1.Request) {
 	b.buf, b.base, b.r, b.w = c.in, c.head, c.head, c.w
 	b.done = r.Framing == http1.NoBody || r.Framing == http1.Length && r.ContentLength == 0
 	if r.Framing == http1.Chunked {
+		b.chunks.KeepTrailers = c.chain.manager.trailers
 		b.chunks.Reset()
 	}
 }

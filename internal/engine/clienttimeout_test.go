@@ -18,7 +18,7 @@ func TestSlowHeadsAreAnswered408(t *testing.T) {
 			t.Fatalf("another connection meanwhile: %+v", r)
 		}
 	}
-	if r := slow.Do(nil, "GET"); r.Status != 408 || string(r.Body) != "request timeout" {
+	if r := slow.Do(nil, "GET"); r.Status != 408 || string(r.Body) != "request header timeout" {
 		t.Errorf("%d %q, want 408", r.Status, r.Body)
 	}
 }

@@ -69,10 +69,13 @@ func (c *compiler) compileManager(h *hcmv3.HttpConnectionManager) (*manager, err
 		stripTrailingDot:  h.GetStripTrailingHostDot(),
 		stripAnyPort:      h.GetStripAnyHostPort(),
 		defaultHost10:     []byte(h.GetHttpProtocolOptions().GetDefaultHostForHttp_10()),
+		trailers:          h.GetHttpProtocolOptions().GetEnableTrailers(),
+		properCase:        h.GetHttpProtocolOptions().GetHeaderKeyFormat().GetProperCaseWords() != nil,
 
 		idleTimeout:       defaultIdleTimeout,
 		streamIdleTimeout: defaultStreamIdleTimeout,
 		headersTimeout:    h.GetRequestHeadersTimeout().AsDuration(),
+		requestTimeout:    h.GetRequestTimeout().AsDuration(),
 	}
 	if name := h.GetServerName(); name != "" {
 		m.serverName = []byte(name)

@@ -201,11 +201,7 @@ func (c *conn) more(s *stream) bool {
 		c.in = append(make([]byte, 0, 2*len(c.in)), c.in...)
 		c.in = c.in[:cap(c.in)]
 	}
-	m := c.chain.manager
-	limit := m.headersTimeout
-	if limit == 0 {
-		limit = m.streamIdleTimeout
-	}
+	limit, late := c.chain.manager.headLimit()
 	if limit > 0 {
 		c.readAt = s.start.Add(limit)
 		_ = c.nc.SetReadDeadline(c.readAt)
@@ -219,12 +215,29 @@ func (c *conn) more(s *stream) bool {
 		return true
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.refuse(s, &errHeadTimeout)
+		c.refuse(s, late)
 	}
 	return false
 }
 
-var errHeadTimeout = http1.Error{Status: 408, Details: "request_header_timeout", Message: "request timeout"}
+// headLimit is how long a client may take for a request's head, and what it is told
+// then. Envoy has three timers for it; the first one to fire counts.
+func (m *manager) headLimit() (limit time.Duration, late *http1.Error) {
+	limit, late = m.streamIdleTimeout, &errIdleTimeout
+	if d := m.headersTimeout; d > 0 && (limit == 0 || d < limit) {
+		limit, late = d, &errHeadTimeout
+	}
+	if d := m.requestTimeout; d > 0 && (limit == 0 || d < limit) {
+		limit, late = d, &errRequestTimeout
+	}
+	return limit, late
+}
+
+var (
+	errIdleTimeout    = http1.Error{Status: 408, Details: "stream_idle_timeout", Message: "stream timeout"}
+	errHeadTimeout    = http1.Error{Status: 408, Details: "request_header_timeout", Message: "request header timeout"}
+	errRequestTimeout = http1.Error{Status: 408, Details: "request_overall_timeout", Message: "request timeout"}
+)
 
 // refuse answers what is not a request and ends the connection.
 func (c *conn) refuse(s *stream, e *http1.Error) {
@@ -234,15 +247,21 @@ func (c *conn) refuse(s *stream, e *http1.Error) {
 	s.req.Minor, s.closing = 1, true
 	c.head = c.w // all that has come counts as the request
 	s.flags |= flagDownstreamProtocolError
-	if e.Status == 408 {
-		s.flags = 0
-		s.manager.stats.RqHeadTimeout.Inc()
-	} else {
-		s.manager.stats.CxProtocol.Inc()
-	}
 	body := c.engine.statusText(e.Status)
 	if e.Status == 408 {
-		body = textRequestTimeout
+		s.flags, body = 0, []byte(e.Message)
+		s.req.Method, s.req.Target = nil, nil // of which half may be here
+	}
+	switch e {
+	case &errHeadTimeout:
+		s.manager.stats.RqHeadTimeout.Inc()
+	case &errRequestTimeout:
+		s.manager.stats.RqTimeout.Inc()
+	case &errIdleTimeout:
+		s.flags = flagStreamIdle
+		s.manager.stats.RqIdleTimeout.Inc()
+	default:
+		s.manager.stats.CxProtocol.Inc()
 	}
 	s.localReply(e.Status, e.Details, body)
 	s.finish()
@@ -345,9 +364,14 @@ func (c *conn) buffered() ([]byte, error) { return c.body.buffered() }
 func (c *conn) fill() error               { return c.body.fill() }
 func (c *conn) skipBuffered()             { c.body.skipBuffered() }
 
-// trailers implements client: those of HTTP/1.1 are dropped, as Envoy does it
-// without enable_trailers.
-func (c *conn) trailers() *header.List { return nil }
+// trailers implements client: those of HTTP/1.1 are dropped without
+// enable_trailers.
+func (c *conn) trailers() *header.List {
+	if t := &c.body.chunks.Trailers; c.body.framing == http1.Chunked && c.chain.manager.trailers && len(t.Fields) > 0 {
+		return t
+	}
+	return nil
+}
 
 // unlimit implements client.
 func (c *conn) unlimit() { c.setReadTimeout(time.Now(), 0) }

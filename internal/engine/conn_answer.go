@@ -3,12 +3,15 @@ package engine
 import (
 	"errors"
 	"io"
+	"time"
 
+	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
 )
 
 // reply implements client.
 func (c *conn) reply(s *stream) error {
+	c.setWriteTimeout(s.end, s.manager.streamIdleTimeout)
 	h := &s.resp.Headers
 	head, framing := string(s.req.Method) == "HEAD", http1.NoBody
 	if len(s.body) == 0 && !h.Has("content-length") && s.status != 204 && s.status != 304 {
@@ -20,7 +23,7 @@ func (c *conn) reply(s *stream) error {
 			h.Add(hContentLength, vZero)
 		}
 	}
-	s.out = http1.AppendResponseHead(s.out[:0], s.status, h, framing, false)
+	s.appendHead(framing)
 	if !head {
 		s.out = append(s.out, s.body...)
 		s.sent = int64(len(s.body))
@@ -30,8 +33,9 @@ func (c *conn) reply(s *stream) error {
 
 // relay implements client.
 func (c *conn) relay(s *stream) error {
+	c.setWriteTimeout(s.end, s.up.idle())
 	framing := s.downstreamFraming()
-	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, framing, false)
+	s.appendHead(framing)
 	if framing == http1.UntilClose {
 		s.closing = true
 	}
@@ -45,6 +49,22 @@ func (c *conn) relay(s *stream) error {
 		return c.relayLength(s)
 	}
 	return c.relayChunks(s, framing)
+}
+
+// appendHead writes the answer's head to out.
+func (s *stream) appendHead(framing http1.Framing) {
+	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, framing, false)
+	if s.manager.properCase {
+		http1.ProperCase(s.out)
+	}
+}
+
+// answerTrailers are what a client of HTTP/1.1 gets after the body, or nil.
+func (s *stream) answerTrailers() *header.List {
+	if !s.manager.trailers {
+		return nil
+	}
+	return s.up.trailers()
 }
 
 // downstreamFraming decides how the client finds the body's end, and writes the
@@ -87,6 +107,7 @@ func (c *conn) relayLength(s *stream) error {
 		if err := x.readBody(left); err != nil {
 			return err
 		}
+		c.setWriteTimeout(time.Now(), x.idle())
 	}
 	return nil
 }
@@ -122,14 +143,17 @@ func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 		done, err := s.takeChunks(framing)
 		if err != nil {
 			// What came before the fault in the same read is not passed on,
-			// but the head is.
+			// but the head is; and the whole body if only its trailers are bad.
+			if x.chunk.BodyEnded() {
+				head = len(s.out)
+			}
 			if werr := c.write(s.out[:head], nil); werr != nil {
 				return clientError{werr}
 			}
 			return err
 		}
 		if done && framing == http1.Chunked {
-			s.out = http1.AppendLastChunk(s.out, nil)
+			s.out = http1.AppendLastChunk(s.out, s.answerTrailers())
 		}
 		if len(s.out) > 0 {
 			if err := c.write(s.out, nil); err != nil {
@@ -141,9 +165,10 @@ func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 			return nil
 		}
 		err = x.readBody(0)
+		c.setWriteTimeout(time.Now(), x.idle())
 		if s.resp.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
 			if framing == http1.Chunked {
-				s.out = http1.AppendLastChunk(s.out, nil)
+				s.out = http1.AppendLastChunk(s.out, s.answerTrailers())
 				if err := c.write(s.out, nil); err != nil {
 					return clientError{err}
 				}

@@ -67,6 +67,7 @@ type managerStats struct {
 	RqReset       stats.Counter   `stat:"downstream_rq_rx_reset"`
 	RqIdleTimeout stats.Counter   `stat:"downstream_rq_idle_timeout"`
 	RqHeadTimeout stats.Counter   `stat:"downstream_rq_header_timeout"`
+	RqTimeout     stats.Counter   `stat:"downstream_rq_timeout"`
 	RqPathFailed  stats.Counter   `stat:"downstream_rq_failed_path_normalization"`
 	RqPathSent    stats.Counter   `stat:"downstream_rq_redirected_with_normalized_path"`
 	RqNoPath      stats.Counter   `stat:"downstream_rq_non_relative_path"`
@@ -302,6 +303,9 @@ func (s *stream) countFailure(f failure) {
 		s.target.cluster.Stats.RqTimeout.Inc()
 	case failIdle:
 		s.manager.stats.RqIdleTimeout.Inc()
+		return
+	case failRequest:
+		s.manager.stats.RqTimeout.Inc()
 		return
 	}
 	s.countAnswer(f.status())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -34,12 +35,11 @@ type exchange struct {
 	h2     *http2.Stream
 	h2host *upstream.Host
 	h2run  []byte
-	// trailers are those of the answer, once it has ended.
-	trailers *header.List
 
 	replay     []byte // what of the body has been sent, for another attempt
 	replayable bool
 	retrying   *upstream.Cluster // whose retry this attempt is; nil: it is none
+	unread     bool              // the connection was reset before anything of the answer came
 
 	gone         bool // the client went away
 	connectError error
@@ -61,7 +61,7 @@ const maxReplay = 1 << 20
 const firstWrite = 32 << 10
 
 func (x *exchange) reset() {
-	x.s, x.conn, x.local, x.trailers = nil, nil, nil, nil
+	x.s, x.conn, x.local = nil, nil, nil
 	x.tried, x.head, x.replay = x.tried[:0], x.head[:0], x.replay[:0]
 	x.r, x.w = 0, 0
 	x.connectError, x.clientError, x.gone = nil, nil, false
@@ -150,12 +150,21 @@ func (x *exchange) deadline(now time.Time, try bool) (time.Time, time.Duration) 
 	if d := x.idle(); d > 0 {
 		consider(now.Add(d), d, failIdle)
 	}
+	if d := s.manager.requestTimeout; d > 0 && try && why != failTimeout && !x.wholeRequest() {
+		consider(s.start.Add(d), d, failRequest)
+	}
 	x.limited.Store(uint32(why))
 	return at, length
 }
 
-// limitedByTry reports whether the limit in force is one that ends with the head.
-func (x *exchange) limitedByTry() bool { return failure(x.limited.Load()) == failPerTry }
+// wholeRequest reports whether the request has been sent whole.
+func (x *exchange) wholeRequest() bool { return x.uploaded.Load() > 0 }
+
+// limitedToHead reports whether the limit in force is one that ends with the head.
+func (x *exchange) limitedToHead() bool {
+	why := failure(x.limited.Load())
+	return why == failPerTry || why == failRequest
+}
 
 func (x *exchange) idle() time.Duration {
 	if d := x.s.route.idleTimeout; d >= 0 {
@@ -222,6 +231,9 @@ func (x *exchange) send() (f failure, sent bool) {
 	body := s.client
 	framing := s.req.Framing
 	x.head = s.appendRequestHead(x.head[:0])
+	if s.target.cluster.ProperCase {
+		http1.ProperCase(x.head)
+	}
 	if len(x.replay) > 0 {
 		x.head = appendBody(x.head, x.replay, framing)
 	}
@@ -238,7 +250,7 @@ func (x *exchange) send() (f failure, sent bool) {
 		x.head = appendBody(x.head, data, framing)
 	}
 	if body.ended() && framing == http1.Chunked {
-		x.head = http1.AppendLastChunk(x.head, nil)
+		x.head = http1.AppendLastChunk(x.head, x.requestTrailers())
 	}
 	if body.ended() {
 		x.uploaded.CompareAndSwap(0, 1)
@@ -277,6 +289,26 @@ func (x *exchange) afterLimit(to uplink) {
 	if x.s.client.left() {
 		to.Interrupt()
 	}
+}
+
+// requestTrailers are what goes to the service after the request's body; nil if
+// there is nothing, or if the cluster lets nothing pass.
+func (x *exchange) requestTrailers() *header.List {
+	if x.h2 == nil && !x.s.target.cluster.Trailers {
+		return nil
+	}
+	return x.s.client.trailers()
+}
+
+// trailers are what came after the answer's body, or nil.
+func (x *exchange) trailers() *header.List {
+	switch {
+	case x.h2 != nil:
+		return x.h2.Trailers()
+	case x.s.resp.Framing == http1.Chunked && len(x.chunk.Trailers.Fields) > 0:
+		return &x.chunk.Trailers
+	}
+	return nil
 }
 
 func (x *exchange) writeFailure(err error) failure {
@@ -333,6 +365,7 @@ func (x *exchange) readHead() failure {
 			x.r += n
 			if s.resp.Status >= 200 || s.resp.Status == 101 {
 				s.upstreamFirst = time.Now()
+				x.chunk.KeepTrailers = s.target.cluster.Trailers
 				x.chunk.Reset()
 				return noFailure
 			}
@@ -376,6 +409,7 @@ func (x *exchange) readMore() failure {
 	if err == io.EOF && x.w > x.r {
 		return failProtocol
 	}
+	x.unread = x.w == 0 && (errors.Is(err, syscall.ECONNRESET) || err == io.EOF && x.conn.WasReset())
 	return failClosed
 }
 

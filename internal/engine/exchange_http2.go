@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/header"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/upstream"
@@ -56,7 +57,11 @@ func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failur
 	s, body := x.s, x.s.client
 	head := http2.Head{Method: s.req.Method, Scheme: s.scheme, Authority: s.authority, Path: s.path, Headers: s.req.Headers}
 	ended := body.ended()
-	st, err := session.Open(&head, ended && len(x.replay) == 0)
+	var trailers *header.List
+	if ended {
+		trailers = body.trailers()
+	}
+	st, err := session.Open(&head, ended && len(x.replay) == 0 && trailers == nil)
 	if err != nil {
 		return failClosed, false
 	}
@@ -71,7 +76,12 @@ func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failur
 	}
 	x.limit(s.up.began)
 	if len(x.replay) > 0 {
-		if err := st.Write(x.replay, ended); err != nil {
+		if err := st.Write(x.replay, ended && trailers == nil); err != nil {
+			return x.failureHTTP2(err), true
+		}
+	}
+	if trailers != nil {
+		if err := st.WriteTrailers(trailers); err != nil {
 			return x.failureHTTP2(err), true
 		}
 	}
@@ -102,7 +112,7 @@ func (x *exchange) readHeadHTTP2() failure {
 
 // readBodyHTTP2 reads the next part of the answer's body into the window.
 func (x *exchange) readBodyHTTP2() error {
-	if x.idle() > 0 || x.limitedByTry() {
+	if x.idle() > 0 || x.limitedToHead() {
 		at, _ := x.deadline(time.Now(), false)
 		x.h2.SetReadDeadline(at)
 		x.afterLimit(h2uplink{x.h2})
@@ -152,7 +162,6 @@ func (x *exchange) dropHTTP2() {
 	st, h := x.h2, x.h2host
 	x.h2, x.h2host, x.h2run = nil, nil, nil
 	x.hold(nil)
-	x.trailers = st.Trailers()
 	if st.Close() {
 		x.s.target.cluster.Stats.RqSentReset.Inc()
 	}

@@ -25,7 +25,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": "codec_type stat_prefix route_config rds http_filters access_log" +
 		" server_name server_header_transformation use_remote_address xff_num_trusted_hops skip_xff_append via generate_request_id preserve_external_request_id" +
 		" always_set_request_id_in_response normalize_path merge_slashes path_with_escaped_slashes_action common_http_protocol_options http_protocol_options" +
-		" stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs strip_any_host_port strip_trailing_host_dot proxy_100_continue" +
+		" stream_idle_timeout request_timeout request_headers_timeout max_request_headers_kb upgrade_configs strip_any_host_port strip_trailing_host_dot proxy_100_continue" +
 		" request_id_extension local_reply_config forward_client_cert_details tracing http2_protocol_options set_current_client_cert_details | drain_timeout delayed_close_timeout add_user_agent access_log_options",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config is_optional disabled",
 	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        "route_config_name | config_source",
@@ -33,8 +33,9 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.core.v3.Http2ProtocolOptions": "max_concurrent_streams connection_keepalive | hpack_table_size initial_stream_window_size initial_connection_window_size" +
 		" max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream" +
 		" max_inbound_window_update_frames_per_data_frame_sent override_stream_error_on_invalid_http_message",
-	"envoy.config.core.v3.HttpProtocolOptions":  "idle_timeout max_headers_count headers_with_underscores_action",
-	"envoy.config.core.v3.Http1ProtocolOptions": "allow_absolute_url accept_http_10 default_host_for_http_10 allow_chunked_length allow_custom_methods",
+	"envoy.config.core.v3.HttpProtocolOptions":                  "idle_timeout max_headers_count headers_with_underscores_action",
+	"envoy.config.core.v3.Http1ProtocolOptions":                 "header_key_format enable_trailers allow_absolute_url accept_http_10 default_host_for_http_10 allow_chunked_length allow_custom_methods",
+	"envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat": "proper_case_words",
 	"envoy.config.route.v3.RouteConfiguration": "name virtual_hosts request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
 		" ignore_port_in_host_matching max_direct_response_body_size_bytes typed_per_filter_config request_mirror_policies | validate_clusters metadata",
 	"envoy.config.route.v3.VirtualHost": "name domains routes require_tls request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +

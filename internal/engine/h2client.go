@@ -171,12 +171,10 @@ func (c *h2client) write(p []byte, end bool) error {
 	return c.st.Write(p, end)
 }
 
-// end ends the answer, with the service's trailers if it speaks HTTP/2 too.
+// end ends the answer, with the service's trailers if there are any.
 func (c *h2client) end(x *exchange) error {
-	if x.h2 != nil {
-		if t := x.h2.Trailers(); t != nil {
-			return c.st.WriteTrailers(t)
-		}
+	if t := x.trailers(); t != nil {
+		return c.st.WriteTrailers(t)
 	}
 	return c.write(nil, true)
 }
@@ -196,8 +194,12 @@ func (c *h2client) relay(s *stream) error {
 			_ = c.st.Flush() // the head is passed on, as far as there is anybody
 			return err
 		case len(run) > 0 || end:
-			err = c.write(run, end)
 			s.sent += int64(len(run))
+			if end && x.trailers() != nil {
+				err = c.end(x)
+				continue
+			}
+			err = c.write(run, end)
 			continue
 		}
 		if err = c.st.Flush(); err != nil {

@@ -103,10 +103,13 @@ type manager struct {
 	certDetails       *certDetails
 	localReplies      *localReplies // nil: as they are
 	shadow            *manager      // of copies for mirrors
+	trailers          bool          // pass in HTTP/1.1
+	properCase        bool          // of names in HTTP/1.1
 
 	idleTimeout       time.Duration
 	streamIdleTimeout time.Duration
-	headersTimeout    time.Duration
+	headersTimeout    time.Duration // of a request's head; 0: none
+	requestTimeout    time.Duration // of a whole request; 0: none
 
 	metrics *managerMetrics
 	stats   *managerStats

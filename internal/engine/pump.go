@@ -58,7 +58,7 @@ func (x *exchange) runPump(to uplink) {
 		}
 	}
 	x.pump.last.Store(true)
-	if to.end(body.trailers(), out, s.req.Framing) != nil {
+	if to.end(x.requestTrailers(), out, s.req.Framing) != nil {
 		return
 	}
 	now := time.Now()

@@ -97,11 +97,15 @@ func (s *stream) relay() {
 		s.tunnel()
 		return
 	}
+	if p := &s.up.pump; p.running && !p.last.Load() {
+		s.closing = true // the service did not wait for the whole request
+	}
 	s.finalize()
 	err := s.client.relay(s)
 	s.end = time.Now()
 	if err == nil {
 		s.countAnswerTime()
+		s.keepTrailers()
 		// The body may only be asked about once the pump has stopped.
 		s.up.release(s.end)
 		if s.up.pump.running || !s.client.ended() {
@@ -110,6 +114,17 @@ func (s *stream) relay() {
 		return
 	}
 	s.broken(err)
+}
+
+// keepTrailers copies the trailers of the answer, whose memory is the connection's.
+func (s *stream) keepTrailers() {
+	t := s.up.trailers()
+	if t == nil {
+		return
+	}
+	for i := range t.Fields {
+		s.trailers.Add(s.arena.Copy(t.Fields[i].Name), s.arena.Copy(t.Fields[i].Value))
+	}
 }
 
 // broken ends an answer that could not be passed on whole: the client must see
@@ -169,7 +184,7 @@ func (x *exchange) readBody(want int64) error {
 		x.s.peer.engine.buffers.put(x.buf)
 		x.buf = x.s.peer.engine.buffers.getLarge()
 	}
-	if x.idle() > 0 && x.r == 0 || x.limitedByTry() {
+	if x.idle() > 0 && x.r == 0 || x.limitedToHead() {
 		at, length := x.deadline(time.Now(), false)
 		x.conn.SetTimeout(at, deadlineSlack(length))
 		x.afterLimit(h1uplink{x.conn})

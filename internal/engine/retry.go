@@ -127,6 +127,7 @@ const (
 	failPerTry
 	failTimeout
 	failIdle
+	failRequest // the request did not come whole in its time
 	failOverflow
 	failNoHost
 	failClient // the client is gone: nobody is there to answer

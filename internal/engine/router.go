@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/upstream"
 )
 
@@ -230,8 +231,27 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 		if f != noFailure {
 			return f
 		}
-		return s.up.readHead()
+		if f = s.up.readHead(); f == failClosed && reused && s.unread() {
+			s.up.drop()
+			continue
+		}
+		return f
 	}
+}
+
+// unread reports whether the service closed a connection of the pool in the moment
+// in which the request came: by a reset, before anything of an answer. Then it has
+// not read the request, or not to its end, and a request that changes nothing may
+// be sent again (RFC 9110 section 9.2.2).
+func (s *stream) unread() bool {
+	if !s.up.unread || s.req.Framing != http1.NoBody || s.upgraded {
+		return false
+	}
+	switch string(s.req.Method) {
+	case "GET", "HEAD", "OPTIONS":
+		return true
+	}
+	return false
 }
 
 func (s *stream) connectFailure(err error) failure {
@@ -273,7 +293,13 @@ func (s *stream) fail(f failure) {
 		s.localReply(504, "upstream_per_try_timeout", textTimeout)
 	case failIdle:
 		s.flags |= flagStreamIdle
-		s.localReply(504, "stream_idle_timeout", textIdle)
+		status := 504
+		if !s.client.ended() {
+			status = 408 // the client is waited for, too
+		}
+		s.localReply(status, "stream_idle_timeout", textIdle)
+	case failRequest:
+		s.localReply(408, "request_overall_timeout", textRequestTimeout)
 	case failClient:
 		s.clientGone()
 	default:
@@ -362,7 +388,9 @@ func (s *stream) clientGone() {
 	if errors.Is(s.up.clientError, errBadBody) {
 		s.flags |= flagDownstreamProtocolError
 		s.manager.stats.CxProtocol.Inc()
-		s.describe(s.beginReply(400, "http1.codec_error"), s.peer.engine.statusText(400))
+		h := s.beginReply(400, "http1.codec_error")
+		s.mutateReply(h)
+		s.describe(h, s.peer.engine.statusText(400))
 		return
 	}
 	s.flags |= flagDownstreamClosed
@@ -379,8 +407,10 @@ func (s *stream) respond() {
 		s.refuseUpgrade()
 		return
 	}
-	if !s.manager.suppressEnvoy {
-		ms := s.upstreamFirst.Sub(s.up.began).Milliseconds()
+	if end, sent := s.up.requestEnd(); sent && !s.upgraded && !s.manager.suppressEnvoy {
+		// Of a service that answers before it has the whole request, or that
+		// switches protocols, Envoy does not tell the time.
+		ms := max(s.upstreamFirst.Sub(end), 0).Milliseconds()
 		h.Set(hServiceTime, appendInt(&s.arena, ms))
 	}
 	s.mutateResponse(h)

@@ -20,6 +20,8 @@ type stream struct {
 	// arena holds the header bytes that are made on the way.
 	arena header.Arena
 	up    exchange
+	// trailers are those of the service's answer, once it has ended.
+	trailers header.List
 
 	out    []byte   // the answer's head, and what is written with it
 	values [][]byte // scratch of mutations.apply
@@ -90,6 +92,7 @@ func (s *stream) renew(state streamState) {
 	s.req.Reset()
 	s.resp.Reset()
 	s.arena.Reset()
+	s.trailers.Reset()
 	s.up.reset()
 }
 

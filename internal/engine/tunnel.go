@@ -15,7 +15,7 @@ func (s *stream) tunnel() {
 	s.closing = true
 	c.unwatch()
 	s.finalize()
-	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, http1.NoBody, false)
+	s.appendHead(http1.NoBody)
 	first := x.buf[x.r:x.w]
 	x.r = x.w
 	s.sent += int64(len(first))

@@ -44,12 +44,11 @@ func (u h1uplink) send(run, scratch []byte, f http1.Framing) error {
 // chunkFrame is room for a chunk's size and line ends.
 const chunkFrame = 32
 
-// end sends no trailers: Envoy drops them without enable_trailers.
-func (u h1uplink) end(_ *header.List, scratch []byte, f http1.Framing) error {
+func (u h1uplink) end(trailers *header.List, scratch []byte, f http1.Framing) error {
 	if f != http1.Chunked {
 		return nil
 	}
-	_, err := u.Write(http1.AppendLastChunk(scratch[:0], nil))
+	_, err := u.Write(http1.AppendLastChunk(scratch[:0], trailers))
 	return err
 }
 

@@ -39,6 +39,9 @@ func (s *stream) ResponseHeader(name string) ([]byte, bool) {
 	return s.resp.Headers.Get(name)
 }
 
+// ResponseTrailer implements format.Source.
+func (s *stream) ResponseTrailer(name string) ([]byte, bool) { return s.trailers.Get(name) }
+
 // StartTime implements format.Source.
 func (s *stream) StartTime() time.Time { return s.start }
 

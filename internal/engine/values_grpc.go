@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/crossgate/crossgate/internal/format"
@@ -28,14 +27,7 @@ func (s *stream) appendGRPCStatus(dst []byte, v format.Value) ([]byte, bool) {
 }
 
 func (s *stream) grpcCode() (int, bool) {
-	lists := [2]*header.List{&s.resp.Headers}
-	if !s.replied {
-		lists[1] = s.up.trailers
-	}
-	for _, h := range slices.Backward(lists[:]) {
-		if h == nil {
-			continue
-		}
+	for _, h := range [2]*header.List{&s.trailers, &s.resp.Headers} {
 		if text, ok := h.Get("grpc-status"); ok {
 			n, err := strconv.Atoi(string(text))
 			return n, err == nil

@@ -51,6 +51,7 @@ const (
 	kindRequest
 	kindRequestPath // without its query
 	kindResponse
+	kindTrailer
 	kindAbsent // what this proxy never has
 	kindStartTime
 	kindEmitTime
@@ -311,7 +312,7 @@ func headerOperator(op, argument string) (part, error) {
 	case "RESP", "RESPONSE_HEADER":
 		p.kind = kindResponse
 	default:
-		p.kind = kindAbsent // trailers are not kept
+		p.kind = kindTrailer
 	}
 	return p, nil
 }
@@ -391,8 +392,11 @@ func (p *part) header(s Source, name string) ([]byte, bool) {
 	if name == "" {
 		return nil, false
 	}
-	if p.kind == kindResponse {
+	switch p.kind {
+	case kindResponse:
 		return s.ResponseHeader(name)
+	case kindTrailer:
+		return s.ResponseTrailer(name)
 	}
 	return s.RequestHeader(name)
 }

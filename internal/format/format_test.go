@@ -11,11 +11,16 @@ import (
 
 // request is a Source for tests.
 type request struct {
-	req, resp map[string]string
-	values    map[Value]string
+	req, resp, trailers map[string]string
+	values              map[Value]string
 }
 
-func (r request) RequestHeader(n string) ([]byte, bool)  { v, ok := r.req[n]; return []byte(v), ok }
+func (r request) RequestHeader(n string) ([]byte, bool) { v, ok := r.req[n]; return []byte(v), ok }
+func (r request) ResponseTrailer(n string) ([]byte, bool) {
+	v, ok := r.trailers[n]
+	return []byte(v), ok
+}
+
 func (r request) ResponseHeader(n string) ([]byte, bool) { v, ok := r.resp[n]; return []byte(v), ok }
 
 func (r request) StartTime() time.Time {
@@ -168,6 +173,8 @@ var someValue = []byte("value")
 
 func (allocFree) RequestHeader(string) ([]byte, bool)  { return someValue, true }
 func (allocFree) ResponseHeader(string) ([]byte, bool) { return someValue, true }
+
+func (allocFree) ResponseTrailer(string) ([]byte, bool) { return someValue, true }
 func (allocFree) AppendSpan(dst []byte, _, _ Moment, _ time.Duration) ([]byte, bool) {
 	return append(dst, '1'), true
 }

@@ -186,6 +186,8 @@ type Source interface {
 	// :authority and :scheme too.
 	RequestHeader(name string) ([]byte, bool)
 	ResponseHeader(name string) ([]byte, bool)
+	// ResponseTrailer does the same for the fields after the answer's body.
+	ResponseTrailer(name string) ([]byte, bool)
 	// StartTime is when the request began.
 	StartTime() time.Time
 	// AppendSpan appends how long it was from one moment to another, in units;

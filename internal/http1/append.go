@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -69,6 +70,25 @@ func appendFields(dst []byte, h *header.List) []byte {
 		dst = append(dst, crlf...)
 	}
 	return dst
+}
+
+// ProperCase writes the names in a head, or the names in its lines after the first,
+// as Envoy's proper_case_words does: the first letter of each word in upper case,
+// where everything but letters and digits ends a word.
+func ProperCase(head []byte) {
+	_, lines, _ := bytes.Cut(head, []byte(crlf))
+	for len(lines) > 2 {
+		upper := true
+		i := 0
+		for ; i < len(lines) && lines[i] != ':'; i++ {
+			c := lines[i]
+			if upper && 'a' <= c && c <= 'z' {
+				lines[i] = c - ('a' - 'A')
+			}
+			upper = !isAlpha(c) && !isDigit(c)
+		}
+		_, lines, _ = bytes.Cut(lines[i:], []byte(crlf))
+	}
 }
 
 func appendFraming(dst []byte, h *header.List, f Framing) []byte {

@@ -96,6 +96,9 @@ func (d *ChunkDecoder) Next(buf []byte) (data []byte, n int, done bool, err *Err
 	return nil, n, d.state == chunkDone, nil
 }
 
+// BodyEnded reports whether the last chunk has come, the trailers aside.
+func (d *ChunkDecoder) BodyEnded() bool { return d.state == chunkTrailer || d.state == chunkDone }
+
 // step takes one byte of a chunk's line and reports whether it may stand there.
 func (d *ChunkDecoder) step(c byte) bool {
 	switch d.state {

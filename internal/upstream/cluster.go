@@ -22,6 +22,9 @@ type Cluster struct {
 	ByName bool
 	// LikeClient says that they speak the protocol of the client of each request.
 	LikeClient bool
+	// Trailers says that trailers pass in HTTP/1.1 (enable_trailers), ProperCase
+	// that names of headers are sent in proper case (header_key_format).
+	Trailers, ProperCase bool
 	// Service is Istio's name of the service behind the cluster, if the
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service

@@ -406,5 +406,9 @@ func (c *Conn) AddressText() []byte { return c.text }
 // AddressText is the address as bytes, for logs; it must not be changed.
 func (h *Host) AddressText() []byte { return h.text }
 
+// WasReset reports whether the service answered what was sent with a reset, which
+// a read does not tell if the service had closed the connection before.
+func (c *Conn) WasReset() bool { return c.probe.reset() }
+
 // Idle returns an idle connection of the host, or nil; name as for Acquire.
 func (h *Host) Idle(name []byte) *Conn { return h.takeIdle(name) }

@@ -11,3 +11,5 @@ type probe struct{}
 func newProbe(net.Conn) probe { return probe{} }
 
 func (probe) quiet() bool { return true }
+
+func (probe) reset() bool { return false }

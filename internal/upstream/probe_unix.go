@@ -24,6 +24,19 @@ func newProbe(c net.Conn) probe {
 	return probe{raw}
 }
 
+// reset reports whether the other side has reset the connection, after an end of
+// file too.
+func (p probe) reset() bool {
+	if p.raw == nil {
+		return false
+	}
+	errno := 0
+	err := p.raw.Control(func(fd uintptr) {
+		errno, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	})
+	return err == nil && errno != 0
+}
+
 // quiet reports whether the connection is open and holds no byte that nobody
 // asked for: an idle connection with data or an end-of-file cannot be used.
 func (p probe) quiet() bool {

@@ -99,6 +99,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	h2.MaxRequests, h2.MaxAge = conns.requests, conns.longest
 	out.LikeClient = likeClient(c)
 	dial = probing(dial, c.GetUpstreamConnectionOptions().GetTcpKeepalive())
+	out.Trailers, out.ProperCase = http1Options(c)
 	if len(load.GetPolicy().GetDropOverloads()) > 0 {
 		return nil, errors.New("load_assignment: policy.drop_overloads is not supported")
 	}
@@ -351,6 +352,19 @@ func service(c *clusterv3.Cluster) Service {
 
 // defaultIdle is Envoy's idle_timeout of connections to a service.
 const defaultIdle = time.Hour
+
+// http1Options reads what a cluster says of HTTP/1.1.
+func http1Options(c *clusterv3.Cluster) (trailers, properCase bool) {
+	for _, any := range c.GetTypedExtensionProtocolOptions() {
+		o := &httpv3.HttpProtocolOptions{}
+		if any.UnmarshalTo(o) != nil {
+			continue // speaksHTTP2 reports it
+		}
+		h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
+		return h1.GetEnableTrailers(), h1.GetHeaderKeyFormat().GetProperCaseWords() != nil
+	}
+	return false, false
+}
 
 // speaksHTTP2 reads whether a cluster asks for HTTP/2, and with which limits.
 func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
