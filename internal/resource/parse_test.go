@@ -237,8 +237,8 @@ func TestSet(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	// istiod: creation time, name, namespace; files have no time, which sorts first.
-	const want = "w/a x/a x/b default/v default/z"
+	// istiod: creation time, name, namespace; files have no time, as if they were made now.
+	const want = "default/v default/z w/a x/a x/b"
 	if got := names(set.Kind("Service")); got != want {
 		t.Errorf("order %s, want %s", got, want)
 	}

@@ -31,7 +31,8 @@ type Resource struct {
 	APIVersion  string
 	Labels      map[string]string
 	Annotations map[string]string
-	// Created orders objects as istiod does where it is known; zero in files.
+	// Created orders objects as istiod does where it is known; zero in most files,
+	// which is the time at which they are applied.
 	Created time.Time
 	// Spec is the typed content. Istio kinds: the message of
 	// istio.io/api/networking/v1alpha3 (*Gateway, *VirtualService,

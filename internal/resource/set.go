@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/crossgate/crossgate/internal/diag"
 )
@@ -55,7 +56,7 @@ func index(byKey map[Key]*Resource, all []*Resource) *Set {
 func compare(a, b *Resource) int {
 	return cmp.Or(
 		strings.Compare(a.Kind, b.Kind),
-		a.Created.Compare(b.Created),
+		created(a).Compare(created(b)),
 		strings.Compare(a.Name, b.Name),
 		strings.Compare(a.Namespace, b.Namespace),
 	)
@@ -89,4 +90,13 @@ func (s *Set) With(overlays ...*Resource) *Set {
 		all = append(all, r)
 	}
 	return index(byKey, all)
+}
+
+// created returns when an object was made: one that has no time is made when it
+// is applied, and is newer than those that have one.
+func created(r *Resource) time.Time {
+	if r.Created.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return r.Created
 }

@@ -188,14 +188,14 @@ func (b *clusterBuilder) autoTLS(c *clusterv3.Cluster) bool {
 	}
 	c.TransportSocketMatches = []*clusterv3.Cluster_TransportSocketMatch{
 		{Name: "tlsMode-istio", Match: tlsModeStruct(), TransportSocket: socket},
-		{Name: "tlsMode-disabled", Match: &structpb.Struct{}, TransportSocket: b.plainSocket()},
+		{Name: "tlsMode-disabled", Match: &structpb.Struct{}, TransportSocket: b.plainSocket("envoy.transport_sockets.raw_buffer")},
 	}
 	return true
 }
 
-func (b *clusterBuilder) plainSocket() *corev3.TransportSocket {
+func (b *clusterBuilder) plainSocket(name string) *corev3.TransportSocket {
 	return &corev3.TransportSocket{
-		Name:       "envoy.transport_sockets.raw_buffer",
+		Name:       name,
 		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: b.t.pack(b.svc.Resource, "", &rawbufferv3.RawBuffer{})},
 	}
 }
@@ -249,7 +249,7 @@ func (b *clusterBuilder) proxyProtocol(c *clusterv3.Cluster) bool {
 	case c.GetTransportSocket() != nil:
 		c.TransportSocket = wrap(c.GetTransportSocket())
 	case len(c.GetTransportSocketMatches()) == 0:
-		c.TransportSocket = wrap(b.plainSocket())
+		c.TransportSocket = wrap(b.plainSocket("raw_buffer"))
 	}
 	return true
 }

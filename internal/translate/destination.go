@@ -3,6 +3,7 @@ package translate
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -51,7 +52,7 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 	if !ok {
 		return // The check of references says so.
 	}
-	if len(svc.endpointsFor(sp, sub)) == 0 {
+	if !slices.ContainsFunc(svc.endpointsFor(sp, sub), endpoint.takesTraffic) {
 		// The Service of a cluster has its endpoints there: nothing to repair.
 		report(diag.Info, CodeNoEndpoints, ".host", "%s has no endpoints in the input, so requests are answered 503; to send them somewhere add %s",
 			strings.TrimSuffix(host+" subset "+dst.GetSubset(), " subset "), flag)

@@ -31,17 +31,22 @@ func (t *translator) slicesByService() map[resource.Key][]*discoveryv1.EndpointS
 	return out
 }
 
-// sliceEndpoints returns the ready endpoints of a Service.
+// sliceEndpoints returns the endpoints of a Service. Those that are not ready yet
+// are unhealthy ones, to which Envoy sends nothing; those that end are left out.
 func (t *translator) sliceEndpoints(svc *resource.Resource, slices []*discoveryv1.EndpointSlice, ports []servicePort) []endpoint {
 	var out []endpoint
 	for _, slice := range slices {
 		byService := slicePorts(slice, ports)
 		for _, e := range slice.Endpoints {
+			health := corev3.HealthStatus_HEALTHY
 			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
-				continue
+				if e.Conditions.Terminating == nil || *e.Conditions.Terminating {
+					continue
+				}
+				health = corev3.HealthStatus_UNHEALTHY
 			}
 			for _, a := range e.Addresses {
-				out = append(out, t.podEndpoint(e.TargetRef, svc.Namespace, endpoint{address: a, ports: byService, weight: 1, ready: true}))
+				out = append(out, t.podEndpoint(e.TargetRef, svc.Namespace, endpoint{address: a, ports: byService, weight: 1, health: health}))
 			}
 		}
 	}
@@ -253,8 +258,13 @@ func (b *clusterBuilder) loadAssignment(name string) *endpointv3.ClusterLoadAssi
 	cla := &endpointv3.ClusterLoadAssignment{ClusterName: name}
 	groups := make(map[string]*endpointv3.LocalityLbEndpoints)
 	kind, _ := b.discoveryType()
+	// With a minimum of healthy hosts Envoy's panic mode would send them requests.
+	panics := b.policy.GetOutlierDetection().GetMinHealthPercent() > 0
 	for _, e := range b.svc.endpointsFor(b.port, b.sub) {
 		if kind == edsType && !isIP(e.address) && !strings.HasPrefix(e.address, unixPrefix) {
+			continue
+		}
+		if panics && e.health == corev3.HealthStatus_UNHEALTHY {
 			continue
 		}
 		g := groups[e.locality]
@@ -268,7 +278,16 @@ func (b *clusterBuilder) loadAssignment(name string) *endpointv3.ClusterLoadAssi
 	for _, l := range slices.Sorted(maps.Keys(groups)) {
 		cla.Endpoints = append(cla.Endpoints, groups[l])
 	}
-	b.failover(cla.GetEndpoints())
+	lb := b.policy.GetLoadBalancer()
+	switch zone, local := lb.GetZoneAwareLbSetting(), lb.GetLocalityLbSetting(); {
+	case zone != nil && zoneAware(zone):
+		byRegion(cla.GetEndpoints(), zone)
+	case zone != nil:
+	case local.GetDistribute() != nil && (local.GetEnabled() == nil || local.GetEnabled().GetValue()):
+		distribute(cla.GetEndpoints(), local.GetDistribute())
+	default:
+		b.failover(cla.GetEndpoints())
+	}
 	return cla
 }
 
@@ -305,6 +324,25 @@ func locality(s string) *corev3.Locality {
 	return out
 }
 
+// endpointTLS returns the settings by which endpoints are marked as having a
+// sidecar. Other than those of the cluster, they are inherited by ports.
+func (b *clusterBuilder) endpointTLS() *networking.ClientTLSSettings {
+	if b.rule == nil {
+		return nil
+	}
+	for _, p := range []*networking.TrafficPolicy{b.sub.policy, b.rule.policy} {
+		for _, s := range p.GetPortLevelSettings() {
+			if s.GetPort().GetNumber() == b.port.number && s.GetTls() != nil {
+				return s.GetTls()
+			}
+		}
+		if p.GetTls() != nil {
+			return p.GetTls()
+		}
+	}
+	return nil
+}
+
 func (b *clusterBuilder) lbEndpoint(e endpoint) *endpointv3.LbEndpoint {
 	address := socketAddress(e.address, e.ports[b.port.number])
 	if path, ok := strings.CutPrefix(e.address, unixPrefix); ok {
@@ -313,15 +351,13 @@ func (b *clusterBuilder) lbEndpoint(e endpoint) *endpointv3.LbEndpoint {
 	out := &endpointv3.LbEndpoint{
 		HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address}},
 		LoadBalancingWeight: wrapperspb.UInt32(e.weight),
-	}
-	if e.ready {
-		out.HealthStatus = corev3.HealthStatus_HEALTHY
+		HealthStatus:        e.health,
 	}
 	meta := make(map[string]*structpb.Struct)
 	if e.workload != "" {
 		meta["istio"] = &structpb.Struct{Fields: map[string]*structpb.Value{"workload": structpb.NewStringValue(e.workload)}}
 	}
-	if tls := b.policy.GetTls(); e.tlsMode == tlsModeIstio && (tls == nil || tls.GetMode() == networking.ClientTLSSettings_ISTIO_MUTUAL) {
+	if tls := b.endpointTLS(); e.tlsMode == tlsModeIstio && (tls == nil || tls.GetMode() == networking.ClientTLSSettings_ISTIO_MUTUAL) {
 		meta["envoy.transport_socket_match"] = tlsModeStruct()
 	}
 	if len(meta) > 0 {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
@@ -33,15 +34,15 @@ func recordedNode() Node {
 }
 
 // TestIstiod compares snapshots with what a real istiod 1.31 sent for the same
-// inputs. What may differ is listed, with reasons, in
+// inputs. The folders generated-* are those of 500 random inputs that together have
+// every field and value of all. What may differ is listed, with reasons, in
 // testdata/istiod/differences.txt; an entry that no longer differs fails.
 func TestIstiod(t *testing.T) {
 	allowed := differences(t)
 	for _, dir := range recordings(t, func(name string) bool { return !strings.HasPrefix(name, "refused-") }) {
 		name := filepath.Base(dir)
 		t.Run(name, func(t *testing.T) {
-			set := loadSet(t, filepath.Join(dir, "document.yaml"), filepath.Join(dir, "base.yaml")).
-				With(testSecret(t, "default", "api-tls-secret"))
+			set := withCredentials(t, loadSet(t, inputs(dir)...))
 			s, _ := Snapshot(set, Options{Node: recordedNode()})
 			got := map[string]map[string]proto.Message{
 				"lds": byName(s.Listeners), "rds": byName(s.Routes), "cds": byName(s.Clusters), "eds": byCluster(s.Endpoints),
@@ -62,6 +63,29 @@ func TestIstiod(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inputs are the files of a recording; the generated ones have one.
+func inputs(dir string) []string {
+	files := []string{filepath.Join(dir, "document.yaml")}
+	if !strings.HasPrefix(filepath.Base(dir), "generated-") {
+		files = append(files, filepath.Join(dir, "base.yaml"))
+	}
+	return files
+}
+
+// withCredentials adds the Secrets that the recordings name, each with the
+// certificate of an authority, without which no client can be verified.
+func withCredentials(t *testing.T, set *resource.Set) *resource.Set {
+	t.Helper()
+	for _, name := range []string{"api-tls-secret", "cred", "cred2", "client-cred"} {
+		r := testSecret(t, "default", name)
+		secret := r.Spec.(*corev1.Secret).DeepCopy()
+		secret.Data["ca.crt"] = secret.Data["tls.crt"]
+		r.Spec = secret
+		set = set.With(r)
+	}
+	return set
 }
 
 // TestIstiodRefuses: what istiod refuses is an error here too, and nothing is

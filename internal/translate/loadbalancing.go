@@ -14,7 +14,11 @@ import (
 // loadBalancing sets how the cluster chooses among its hosts; istiod's default
 // is the less loaded of two (applyLoadBalancer of its pilot/pkg/networking/core).
 func (b *clusterBuilder) loadBalancing(c *clusterv3.Cluster, lb *networking.LoadBalancerSettings) {
-	localityWeights(c, lb.GetLocalityLbSetting())
+	if z := lb.GetZoneAwareLbSetting(); z != nil {
+		zoneWeights(c, z)
+	} else {
+		localityWeights(c, lb.GetLocalityLbSetting())
+	}
 	if b.sub.name != "" && b.rule != nil {
 		if whole := effectivePolicy(b.rule.policy, nil, b.port.number); passthrough(whole) {
 			// A subset is found as the whole service is.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	networking "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -59,9 +60,12 @@ type endpoint struct {
 	account string
 	// locality is region/zone/subzone, or a part of it.
 	locality string
-	// ready: Kubernetes says so; of other endpoints nobody says.
-	ready bool
+	// health is what Kubernetes says; of other endpoints nobody says.
+	health corev3.HealthStatus
 }
+
+// takesTraffic reports whether requests may go to the endpoint.
+func (e endpoint) takesTraffic() bool { return e.health != corev3.HealthStatus_UNHEALTHY }
 
 func (s *service) port(number uint32) (servicePort, bool) {
 	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == number })
