@@ -120,7 +120,7 @@ func (b *routeBuilder) mirrors() []*routev3.RouteAction_RequestMirrorPolicy {
 			Cluster:         b.t.destination(b, dst, path),
 			RuntimeFraction: &corev3.RuntimeFractionalPercent{DefaultValue: fraction},
 			TraceSampled:    wrapperspb.Bool(false),
-			// The copy has the host of the request.
+
 			DisableShadowHostSuffixAppend: true,
 		})
 	}
