@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"sigs.k8s.io/yaml"
 
 	"github.com/crossgate/crossgate/internal/xds"
 )
@@ -143,6 +148,9 @@ func answer200(_ string, c net.Conn) {
 }
 
 const slowRoutes = `
+              - match: {prefix: /quick}
+                route: {cluster: up}
+                typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 0.1s, percentage: {numerator: 100}}}}
               - match: {prefix: /idle}
                 route: {cluster: up, idle_timeout: 60s}
                 typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 600s, percentage: {numerator: 100}}}}
@@ -234,4 +242,79 @@ func TestDrainWaitsForDelays(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestDelayWithPipeline: what the client sends beyond a delayed request, more than a
+// buffer holds, is served after it, in its order.
+func TestDelayWithPipeline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 300
+		p := startPipes(t, slowRoutes, "", answer200)
+		defer p.end()
+		begun := time.Now()
+		c := p.dial("POST /quick/0 HTTP/1.1\r\nHost: a.test\r\ncontent-length: 20000\r\n\r\n")
+		defer c.Close()
+		go func() {
+			rest := strings.Repeat("x", 20000)
+			for i := range n {
+				rest += fmt.Sprintf("GET /quick/%d HTTP/1.1\r\nHost: a.test\r\nx-pad: %s\r\n\r\n", i+1, strings.Repeat("p", 200))
+			}
+			_, _ = io.WriteString(c, rest)
+		}()
+		in := bufio.NewReader(c)
+		for i := range n + 1 {
+			r, err := http.ReadResponse(in, nil)
+			if err != nil || r.StatusCode != 200 {
+				t.Fatalf("answer %d: %v %v", i, r, err)
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		if took := time.Since(begun); took != (n+1)*100*time.Millisecond {
+			t.Errorf("answered after %v", took)
+		}
+		if _, err := io.WriteString(c, "GET /quick/last HTTP/1.1\r\nHost: a.test\r\nconnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := http.ReadResponse(in, nil); err != nil || r.StatusCode != 200 {
+			t.Fatalf("the last answer: %v %v", r, err)
+		}
+		_ = c.Close()
+		synctest.Wait()
+		p.end()
+		var want strings.Builder
+		for i := range n + 1 {
+			fmt.Fprintf(&want, "/quick/%d 200 DI via_upstream\n", i)
+		}
+		if got := p.log.String(); got != want.String()+"/quick/last 200 DI via_upstream\n" {
+			t.Errorf("logged:\n%s", got)
+		}
+	})
+}
+
+// TestFaultsAreRefused: what the engine does not do, and what Envoy does not load.
+func TestFaultsAreRefused(t *testing.T) {
+	for fault, want := range map[string]string{
+		`response_rate_limit: {fixed_limit: {limit_kbps: 1}, percentage: {numerator: 100}}`: "response_rate_limit: this field of HTTPFault is not supported",
+		`filter_metadata: {a: b}`:                              "filter_metadata: this field of HTTPFault is not supported",
+		`delay: {percentage: {numerator: 100}}`:                "delay: neither fixed_delay nor header_delay is set",
+		`delay: {fixed_delay: 0s}`:                             "delay: fixed_delay must be greater than 0",
+		`abort: {http_status: 100}`:                            "abort: http_status must be between 200 and 599",
+		`abort: {percentage: {numerator: 100}}`:                "abort: none of http_status, grpc_status and header_abort is set",
+		`headers: [{name: x, safe_regex_match: {regex: "("}}]`: "headers[0]: ",
+	} {
+		f := &faultv3.HTTPFault{}
+		text, err := yaml.YAMLToJSON([]byte("{" + fault + "}"))
+		if err == nil {
+			err = protojson.Unmarshal(text, f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = unsupported(f); err == nil {
+			_, err = compileFault(f, nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", fault, err, want)
+		}
+	}
 }
