@@ -142,6 +142,9 @@ func (c *conn) next() (*stream, bool) {
 			return s, true
 		}
 		if !c.more(s) {
+			if s.manager == nil { // it was not refused
+				c.countCut()
+			}
 			c.engine.streams.put(s)
 			return nil, false
 		}
@@ -262,6 +265,7 @@ func (c *conn) refuse(s *stream, e *http1.Error) {
 		s.manager.stats.RqIdleTimeout.Inc()
 	default:
 		s.manager.stats.CxProtocol.Inc()
+		s.manager.stats.RqReset.Inc()
 	}
 	s.localReply(e.Status, e.Details, body)
 	s.finish()

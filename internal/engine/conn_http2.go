@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -68,6 +69,10 @@ func (c *conn) serveHTTP2() {
 	err := session.Run(initial)
 	c.count.remote, c.count.active = counted.ended, session.CutOff()
 	if err != nil {
+		var fault *http2.ConnectionError
+		if errors.As(err, &fault) {
+			c.count.manager.CxProtocol.Inc()
+		}
 		c.engine.log.Debug("HTTP/2 connection ended", "client", string(c.remote), "error", err)
 	}
 	tasks.Wait()

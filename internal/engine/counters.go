@@ -78,7 +78,6 @@ type managerStats struct {
 	NoCluster   stats.Counter `stat:"no_cluster"`
 	RouterTotal stats.Counter `stat:"rq_total"`
 	RouterSent  stats.Counter `stat:"rq_direct_response"`
-	BrokenOff   stats.Counter `stat:"rq_reset_after_downstream_response_started"`
 }
 
 // corsStats are http.PREFIX.cors.
@@ -243,7 +242,9 @@ func (s *stream) leave() {
 	if s.status > 0 {
 		m.Rq.Inc(s.status)
 		s.manager.rqStats.Rq.Inc(s.status)
-		m.RqTime.Observe(float64(s.end.Sub(s.start).Milliseconds()))
+		if !s.cut {
+			m.RqTime.Observe(float64(s.end.Sub(s.start).Milliseconds()))
+		}
 	}
 	if s.tunnelled {
 		m.CxUpgraded.Add(-1)
@@ -253,10 +254,26 @@ func (s *stream) leave() {
 // countLost counts a request whose client has gone, with its connection if that
 // carries no other one.
 func (s *stream) countLost() {
-	s.manager.stats.RqReset.Inc()
+	s.countReset()
 	if s.conn != nil {
 		s.conn.count.remote, s.conn.count.active = true, true
 	}
+}
+
+// countReset counts a request whose stream ends before its answer has: Envoy counts
+// both sides as the client's.
+func (s *stream) countReset() {
+	s.cut = true
+	s.manager.stats.RqReset.Inc()
+}
+
+// countCut counts a request of whose head only a part has come.
+func (c *conn) countCut() {
+	m := c.chain.manager.stats
+	m.RqTotal.Inc()
+	m.RqHTTP1.Inc()
+	m.RqReset.Inc()
+	c.count.active = true
 }
 
 // countUpgrade counts a request that may make a tunnel of its connection.

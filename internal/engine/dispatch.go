@@ -47,6 +47,7 @@ func (s *stream) routeOnce() {
 	s.decorate()
 	if s.upgraded && !s.mayUpgrade() {
 		s.manager.stats.RqNoUpgrade.Inc()
+		s.manager.stats.RqReset.Inc()
 		h := s.beginReply(403, "upgrade_failed")
 		s.mutateReply(h)
 		s.describe(h, nil)

@@ -133,7 +133,7 @@ func (s *stream) broken(err error) {
 	s.closing = true
 	var gone clientError
 	if !errors.As(err, &gone) && !s.client.left() {
-		s.manager.stats.BrokenOff.Inc()
+		s.countReset()
 	}
 	switch {
 	case errors.As(err, &gone), s.client.left():
@@ -151,6 +151,7 @@ func (s *stream) broken(err error) {
 		s.flags |= flagUpstreamReset
 		s.details = "upstream_reset_after_response_started{remote_reset}"
 	default:
+		s.target.cluster.Stats.CxProtocol.Inc()
 		s.flags |= flagUpstreamProtocolError
 		s.details = "upstream_reset_after_response_started{protocol_error}"
 	}

@@ -71,6 +71,7 @@ type streamState struct {
 	closing   bool // the connection ends with this exchange
 	upgraded  bool // the connection is to become a tunnel
 	tunnelled bool // it is counted as one
+	cut       bool // it ended before its answer had
 
 	start         time.Time
 	upstreamFirst time.Time // when the answer's head had come

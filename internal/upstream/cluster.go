@@ -68,7 +68,7 @@ func (c *Cluster) Pick(tried []*Host, attempts int) *Host {
 	choice := c.choice()
 	for {
 		from := choice.level()
-		if from == nil || from.panic {
+		if from == nil && c.balance.panicPercent > 0 || from != nil && from.panic {
 			c.Stats.Panic.Inc()
 		}
 		if from == nil {

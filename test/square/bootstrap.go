@@ -19,10 +19,11 @@ type placed struct {
 	text  []byte            // JSON
 	addrs map[string]string // listener name → host:port
 	first string            // the name of the first listener
+	admin string            // host:port of the admin interface
 }
 
-// place moves the listeners of a bootstrap (JSON or YAML) to free ports and the
-// admin interface to a port that the system chooses.
+// place moves the listeners of a bootstrap (JSON or YAML) and the admin interface
+// to free ports.
 func place(bootstrap []byte) (placed, error) {
 	text, err := yaml.YAMLToJSON(bootstrap)
 	if err != nil {
@@ -53,7 +54,9 @@ func place(bootstrap []byte) (placed, error) {
 	if len(p.addrs) == 0 {
 		return placed{}, errors.New("bootstrap: no listener")
 	}
-	doc["admin"] = map[string]any{"address": socketAddress(0)}
+	port := freePort()
+	doc["admin"] = map[string]any{"address": socketAddress(port)}
+	p.admin = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	p.text, err = json.MarshalIndent(doc, "", " ")
 	return p, err
 }
