@@ -201,7 +201,7 @@ func (c *compiler) fillSocket(s *clientSocket, common *tlsv3.CommonTlsContext, h
 	// What the service says of the certificates that it would take does not matter:
 	// Envoy sends what it has.
 	if len(pairs) > 0 {
-		s.principal = principal(pairs[0].Leaf)
+		s.own = pairs[0].Leaf
 		s.config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pairs[0], nil }
 	}
 	vc, err := c.validationContext(common)

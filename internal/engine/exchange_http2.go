@@ -67,6 +67,7 @@ func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failur
 	}
 	h.BeginStream()
 	x.h2, x.h2host = st, h
+	x.local = session.Conn().LocalAddr()
 	if x.hold(nil); x.gone {
 		return failClient, true
 	}

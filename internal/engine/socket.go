@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -20,8 +19,8 @@ type clientSocket struct {
 	sniIsName  bool // auto_sni_san_validation
 	autoSNI    bool // of the cluster's upstream_http_protocol_options
 	autoSAN    bool
-	principal  string // of our own certificate
-	broken     error  // why no connection can be made, such as a secret that is not there
+	own        *x509.Certificate // of the proxy, in config; nil: none
+	broken     error             // why no connection can be made, such as a secret that is not there
 }
 
 // Secure implements upstream.Socket.
@@ -53,11 +52,7 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 		}
 		return nil, handshakeError{err}
 	}
-	out := &securedConn{Conn: c, raw: raw, local: s.principal}
-	if chain := c.ConnectionState().PeerCertificates; len(chain) > 0 {
-		out.peer = principal(chain[0])
-	}
-	return out, nil
+	return newSecuredConn(c, raw, s.own), nil
 }
 
 // serverName is what the handshake says of the service: by the request, the
@@ -65,7 +60,7 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 // request for an IP address says nothing.
 func (s *clientSocket) serverName(host, name string) string {
 	if s.autoSNI && name != "" && !isAddress(name) {
-		return strings.ToLower(name)
+		return name
 	}
 	if s.hostSNI && host != "" {
 		return host
@@ -116,6 +111,7 @@ func (e firstFlightError) Unwrap() error { return e.error }
 type securedConn struct {
 	*tls.Conn
 	raw *quickClose
+	own *x509.Certificate // that the proxy has for the service; nil: none
 	// local and peer are the principals of the two sides, empty if they have none.
 	local, peer string
 }
@@ -141,6 +137,14 @@ func principal(leaf *x509.Certificate) string {
 		return ""
 	}
 	return leaf.URIs[0].String()
+}
+
+func newSecuredConn(c *tls.Conn, raw *quickClose, own *x509.Certificate) *securedConn {
+	out := &securedConn{Conn: c, raw: raw, own: own, local: principal(own)}
+	if chain := c.ConnectionState().PeerCertificates; len(chain) > 0 {
+		out.peer = principal(chain[0])
+	}
+	return out
 }
 
 // Close says goodbye only as far as there is room for it at once: crypto/tls would

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"crypto/tls"
 	"os"
 	"strconv"
 	"strings"
@@ -189,6 +188,9 @@ func (s *stream) text(v format.Value) []byte {
 		return s.up.localText(v)
 	case format.UpstreamProtocol:
 		return s.upstreamProtocol()
+	case format.UpstreamTLSVersion, format.UpstreamTLSCipher, format.UpstreamServerName, format.UpstreamPeerSubject, format.UpstreamPeerIssuer,
+		format.UpstreamPeerCert, format.UpstreamPeerURIs, format.UpstreamPeerDNSNames, format.UpstreamPeerIPs, format.UpstreamLocalURIs, format.UpstreamLocalDNSNames:
+		return s.upstreamTLS.text(v)
 	case format.QueryParams:
 		return s.query()
 	case format.StreamID:
@@ -236,14 +238,9 @@ func (p *peer) text(v format.Value) []byte {
 	case format.RequestedServerName:
 		return []byte(p.tls.ServerName)
 	case format.DownstreamTLSVersion:
-		switch p.tls.Version {
-		case tls.VersionTLS12:
-			return []byte("TLSv1.2")
-		case tls.VersionTLS13:
-			return []byte("TLSv1.3")
-		}
+		return versionText(p.tls.Version)
 	case format.DownstreamTLSCipher:
-		return []byte(tls.CipherSuiteName(p.tls.CipherSuite))
+		return []byte(cipherText(p.tls.CipherSuite))
 	}
 	return nil
 }

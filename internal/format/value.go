@@ -62,6 +62,17 @@ const (
 	UniqueID
 	QueryParams
 	LocalReplyBody
+	UpstreamTLSVersion
+	UpstreamTLSCipher
+	UpstreamServerName
+	UpstreamPeerSubject
+	UpstreamPeerIssuer
+	UpstreamPeerCert
+	UpstreamPeerURIs
+	UpstreamPeerDNSNames
+	UpstreamPeerIPs
+	UpstreamLocalURIs
+	UpstreamLocalDNSNames
 	// Never is what this proxy never has.
 	Never
 	// Zero is 0, and Empty the empty text, for what is not measured here and
@@ -175,6 +186,17 @@ var operators = map[string]operator{
 	"VIRTUAL_CLUSTER_NAME":                          {value: VirtualClusterName},
 	"DOWNSTREAM_TLS_VERSION":                        {value: DownstreamTLSVersion},
 	"DOWNSTREAM_TLS_CIPHER":                         {value: DownstreamTLSCipher},
+	"UPSTREAM_TLS_VERSION":                          {value: UpstreamTLSVersion},
+	"UPSTREAM_TLS_CIPHER":                           {value: UpstreamTLSCipher},
+	"UPSTREAM_SERVER_NAME":                          {value: UpstreamServerName},
+	"UPSTREAM_PEER_SUBJECT":                         {value: UpstreamPeerSubject},
+	"UPSTREAM_PEER_ISSUER":                          {value: UpstreamPeerIssuer},
+	"UPSTREAM_PEER_CERT":                            {value: UpstreamPeerCert},
+	"UPSTREAM_PEER_URI_SAN":                         {value: UpstreamPeerURIs},
+	"UPSTREAM_PEER_DNS_SAN":                         {value: UpstreamPeerDNSNames},
+	"UPSTREAM_PEER_IP_SAN":                          {value: UpstreamPeerIPs},
+	"UPSTREAM_LOCAL_URI_SAN":                        {value: UpstreamLocalURIs},
+	"UPSTREAM_LOCAL_DNS_SAN":                        {value: UpstreamLocalDNSNames},
 	"TLS_JA3_FINGERPRINT":                           {value: Never},
 	"TLS_JA4_FINGERPRINT":                           {value: Never},
 }

@@ -109,13 +109,20 @@ type HostStats struct {
 	RqActive, RqPending                    stats.Gauge
 }
 
-// countIn makes the cluster and its hosts count under a name.
+// countIn makes the cluster and its hosts count under a name. What an earlier
+// program of the same cluster has given its hosts is left alone: it is the same, and
+// in use.
 func (c *Cluster) countIn(counted *stats.Generation, name string) {
 	sc := stats.Scope{}.In("cluster").Tagged("envoy_cluster_name", name)
-	c.limits.stats = stats.Use[Stats](counted, sc)
-	c.Stats = c.limits.stats
-	if c.outliers != nil {
-		c.outliers.stats = stats.Use[OutlierStats](counted, sc.In("outlier_detection"))
+	c.Stats = stats.Use[Stats](counted, sc)
+	if c.limits.stats == nil {
+		c.limits.stats = c.Stats
+	}
+	if c.outliers == nil {
+		return
+	}
+	if own := stats.Use[OutlierStats](counted, sc.In("outlier_detection")); c.outliers.stats == nil {
+		c.outliers.stats = own
 	}
 }
 

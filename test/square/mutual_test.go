@@ -139,6 +139,43 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+// TestCiphersOfClients compares what a log tells of the handshake with a client.
+func TestCiphersOfClients(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	server := ca.issue(&x509.Certificate{DNSNames: []string{"a.test"}})
+	b := newBench(t, planesOf(t))
+	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", b.up.Port(), freePort())
+	text = strings.Replace(text, "    - filters:\n", "    - transport_socket: "+certificateSocket(t, server, "", "")+"\n      filters:\n", 1)
+	text = strings.Replace(text, "%RESPONSE_FLAGS%", "%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER%", 1)
+	corners := b.corners(text)
+	for _, cfg := range []*tls.Config{
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}},
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}},
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256}},
+		{MinVersion: tls.VersionTLS13},
+	} {
+		cfg.InsecureSkipVerify, cfg.ServerName = true, "a.test"
+		var seen []string
+		for _, c := range corners {
+			nc, err := tls.Dial("tcp", c.addrs[c.first], cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := rawhttp.NewConn(nc, answerLimit)
+			a := c.send(conn, &Case{Request: Request{Method: "GET", Target: "/", Fields: rawhttp.Fields{{Name: "Host", Value: "a.test"}}}})
+			_ = conn.Close()
+			details, _ := a.Response.Fields.Get("x-details")
+			seen = append(seen, details)
+		}
+		t.Log(seen[0])
+		for i, got := range seen[1:] {
+			if got != seen[0] || !strings.Contains(got, "TLSv1") {
+				t.Errorf("%s: %s\n%s: %s", corners[0].Name, seen[0], corners[i+1].Name, got)
+			}
+		}
+	}
+}
+
 func compareClients(t *testing.T, socket string, clients map[string]*tls.Certificate) {
 	b := newBench(t, planesOf(t))
 	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", b.up.Port(), freePort())

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,12 @@ func tlsServices(t *testing.T, ca, other *authority) []tlsService {
 	good := ca.issue(leaf(ca, "server.test", "*.wild.test", "w*d.part.test"))
 
 	add("good", with(good))
+	rich := leaf(ca, "server.test", "other.test")
+	rich.Subject.Organization, rich.Subject.Country = []string{`Acme, "Inc."`}, []string{"DE"}
+	spiffe, _ := url.Parse("spiffe://cluster.local/ns/a/sa/b")
+	rich.URIs, rich.EmailAddresses = []*url.URL{spiffe, {Scheme: "https", Host: "u.test", Path: "/;,"}}, []string{"a@b.test"}
+	rich.IPAddresses = append(rich.IPAddresses, net.ParseIP("2001:db8::1"))
+	add("many names", with(ca.issue(rich)))
 	add("another authority", with(other.issue(leaf(other, "server.test"))))
 	self := newAuthority(t, "self").issue(leaf(nil, "server.test"))
 	add("signed by nobody known", with(self))

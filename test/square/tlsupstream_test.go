@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -37,7 +38,8 @@ func tlsSettings(t *testing.T, ca *authority) []tlsSetting {
 	names := func(kind, matcher string) string {
 		return validated(", match_typed_subject_alt_names: [{san_type: " + kind + ", matcher: {" + matcher + "}}]")
 	}
-	client := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "client one"}})
+	spiffe, _ := url.Parse("spiffe://cluster.local/ns/x/sa/y")
+	client := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "client one"}, DNSNames: []string{"c1.test", "c2.test"}, URIs: []*url.URL{spiffe}})
 	hash := sha256.Sum256(client.Certificate[0])
 	shown := "tls_certificates: [{certificate_chain: {inline_string: " + inline("CERTIFICATE", client.Certificate[0]) + "}, private_key: {inline_string: " +
 		inline("PRIVATE KEY", keyOf(t, client)) + "}}], "
@@ -79,6 +81,10 @@ func tlsSettings(t *testing.T, ca *authority) []tlsSetting {
 	}
 }
 
+// tlsOperators are what a log can tell of a connection to a service.
+const tlsOperators = "version %UPSTREAM_TLS_VERSION%, cipher %UPSTREAM_TLS_CIPHER%, server name %UPSTREAM_SERVER_NAME%, subject %UPSTREAM_PEER_SUBJECT%, issuer %UPSTREAM_PEER_ISSUER%," +
+	" names %UPSTREAM_PEER_DNS_SAN% %UPSTREAM_PEER_URI_SAN% %UPSTREAM_PEER_IP_SAN%, own %UPSTREAM_LOCAL_DNS_SAN% %UPSTREAM_LOCAL_URI_SAN%, %UPSTREAM_PEER_CERT%"
+
 // TestTLSToServices compares which services are reached by which settings, what
 // they see of the handshake, and what is said when they are not.
 func TestTLSToServices(t *testing.T) {
@@ -103,14 +109,14 @@ func TestTLSToServices(t *testing.T) {
             virtual_hosts:
             - name: v
               domains: ["*"]
-              response_headers_to_add: [{header: {key: x-details, value: "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%"}}]
+              response_headers_to_add: [{header: {key: x-details, value: "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%"}}, {header: {key: x-tls, value: "` + tlsOperators + `"}}]
               routes:
 ` + routes.String() + "  clusters:\n" + clusters.String())
 	reached := 0
 	for i, set := range settings {
 		hosts := []string{"server.test"}
 		if strings.Contains(set.options, "auto") {
-			hosts = []string{"server.test", "SERVER.test:81", "other.test:8080", "a.wild.test", "wild.part.test", "127.0.0.1:80", "127.0.0.2", "[::1]:80"}
+			hosts = []string{"server.test", "W.wild.TEST:81", "other.test:8080", "a.wild.test", "wild.part.test", "127.0.0.1:80", "127.0.0.2", "[::1]:80"}
 		}
 		for j, svc := range services {
 			for _, host := range hosts {

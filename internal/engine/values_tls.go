@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+
+	"github.com/crossgate/crossgate/internal/format"
+)
+
+// text returns what there is to say of the handshake with a service; of a
+// connection in the clear, nothing.
+func (c *securedConn) text(v format.Value) []byte {
+	if c == nil {
+		return nil
+	}
+	switch v {
+	case format.UpstreamLocalURIs:
+		return urisOf(c.own)
+	case format.UpstreamLocalDNSNames:
+		return dnsNamesOf(c.own)
+	}
+	state := c.ConnectionState()
+	switch v {
+	case format.UpstreamTLSVersion:
+		return versionText(state.Version)
+	case format.UpstreamTLSCipher:
+		return []byte(cipherText(state.CipherSuite))
+	case format.UpstreamServerName:
+		return []byte(state.ServerName)
+	}
+	leaf := state.PeerCertificates[0] // a server always has one
+	switch v {
+	case format.UpstreamPeerSubject:
+		return []byte(subjectText(leaf.RawSubject))
+	case format.UpstreamPeerIssuer:
+		return []byte(subjectText(leaf.RawIssuer))
+	case format.UpstreamPeerCert:
+		return []byte(escapedPEM([]*x509.Certificate{leaf}))
+	case format.UpstreamPeerURIs:
+		return urisOf(leaf)
+	case format.UpstreamPeerDNSNames:
+		return dnsNamesOf(leaf)
+	case format.UpstreamPeerIPs:
+		var out []string
+		for _, ip := range leaf.IPAddresses {
+			out = append(out, ip.String())
+		}
+		return []byte(strings.Join(out, ","))
+	}
+	return nil
+}
+
+func urisOf(c *x509.Certificate) []byte {
+	if c == nil {
+		return nil
+	}
+	var out []string
+	for _, u := range c.URIs {
+		out = append(out, u.String())
+	}
+	return []byte(strings.Join(out, ","))
+}
+
+func dnsNamesOf(c *x509.Certificate) []byte {
+	if c == nil {
+		return nil
+	}
+	return []byte(strings.Join(c.DNSNames, ","))
+}
+
+func versionText(version uint16) []byte {
+	switch version {
+	case tls.VersionTLS12:
+		return []byte("TLSv1.2")
+	case tls.VersionTLS13:
+		return []byte("TLSv1.3")
+	}
+	return nil
+}
+
+// cipherText is OpenSSL's name of a cipher suite: its own for TLS 1.2, that of the
+// registry for 1.3.
+func cipherText(id uint16) string {
+	name := tls.CipherSuiteName(id)
+	exchange, cipher, old := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
+	if !old {
+		return name
+	}
+	cipher = strings.ReplaceAll(strings.NewReplacer("AES_128", "AES128", "AES_256", "AES256").Replace(cipher), "_", "-")
+	cipher = strings.Replace(strings.Replace(cipher, "-CBC", "", 1), "CHACHA20-POLY1305-SHA256", "CHACHA20-POLY1305", 1)
+	if exchange == "RSA" {
+		return cipher
+	}
+	return strings.ReplaceAll(exchange, "_", "-") + "-" + cipher
+}
