@@ -115,7 +115,8 @@ func policyFields(path string) []Field {
 		Except: []string{"UNSPECIFIED", "LEAST_CONN", "RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"},
 	})
 	out = append(out, rules(kind, Refused, "load balancing by hash, which the engine does not do (a stock Envoy does)", path+".loadBalancer.consistentHash")...)
-	out = append(out, rules(kind, Ignored, "load balancing by locality and warm-up, which the engine does not do (a stock Envoy does)", path+".loadBalancer")...)
+	out = append(out, rules(kind, Ignored, "the warm-up of new hosts, which the engine does not do (a stock Envoy does)", path+".loadBalancer")...)
+	out = append(out, rules(kind, Built, "", path+".loadBalancer.localityLbSetting")...)
 	out = append(out, rules(kind, Built, "", path+".connectionPool")...)
 	return append(out, rules(kind, Built, "", path+".outlierDetection")...)
 }
@@ -123,7 +124,7 @@ func policyFields(path string) []Field {
 func serviceEntryFields() []Field {
 	const kind = resource.KindServiceEntry
 	out := rules(kind, Built, "", "spec.hosts", "spec.ports", "spec.exportTo", "spec.workloadSelector",
-		"spec.endpoints[].address", "spec.endpoints[].ports", "spec.endpoints[].labels", "spec.endpoints[].weight")
+		"spec.endpoints[].address", "spec.endpoints[].ports", "spec.endpoints[].labels", "spec.endpoints[].weight", "spec.endpoints[].locality")
 	// Virtual addresses and the location matter to sidecars.
 	out = append(out, rules(kind, Built, "", "spec.addresses", "spec.location")...)
 	out = append(out, Field{
@@ -131,5 +132,5 @@ func serviceEntryFields() []Field {
 		Except: []string{"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"},
 	})
 	out = append(out, rules(kind, Built, "", "spec.subjectAltNames", "spec.endpoints[].serviceAccount")...)
-	return append(out, rules(kind, Ignored, "localities and networks of endpoints", "spec.endpoints[].network", "spec.endpoints[].locality")...)
+	return append(out, rules(kind, Ignored, "networks of endpoints", "spec.endpoints[].network")...)
 }

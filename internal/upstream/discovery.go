@@ -64,7 +64,7 @@ func newDiscovery(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, 
 			}
 			l := &lookedUp{
 				of: d, name: sa.GetAddress(), port: strconv.Itoa(int(sa.GetPortValue())),
-				endpoint: e, protection: protect(e), locality: locality.GetLocality(), priority: locality.GetPriority(), place: -1,
+				endpoint: e, protection: protect(e), group: locality, place: -1,
 			}
 			if ip, err := netip.ParseAddr(l.name); err == nil {
 				l.addrs = []netip.Addr{ip}
@@ -176,7 +176,7 @@ func (d *discovery) rebuild() (gone []*Host) {
 			}
 			h.protect(l.protection.socket)
 			h.setWorkload(l.endpoint, workloads)
-			list = append(list, newMember(h, l.endpoint, l.locality, l.priority))
+			list = append(list, newMember(h, l.endpoint, l.group))
 		}
 	}
 	for key, h := range d.known {

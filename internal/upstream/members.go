@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
@@ -21,11 +20,11 @@ type member struct {
 	weight   uint32
 	priority uint32 // 0 comes first
 	endpoint *endpointv3.LbEndpoint
-	locality *corev3.Locality
+	group    *endpointv3.LocalityLbEndpoints // that endpoint stands in
 }
 
-func newMember(h *Host, e *endpointv3.LbEndpoint, l *corev3.Locality, priority uint32) member {
-	return member{h, e.GetLoadBalancingWeight().GetValue(), priority, e, l}
+func newMember(h *Host, e *endpointv3.LbEndpoint, group *endpointv3.LocalityLbEndpoints) member {
+	return member{h, e.GetLoadBalancingWeight().GetValue(), group.GetPriority(), e, group}
 }
 
 // balance is how requests are spread over priorities and hosts.
@@ -36,6 +35,8 @@ type balance struct {
 	// overprovision is how many percent of the load the hosts of a priority can
 	// take, when all are usable (overprovisioning_factor).
 	overprovision int
+	// byLocality says that the weights of localities count.
+	byLocality bool
 }
 
 // newMembers sorts the hosts of a cluster by priority; the order within one stays.
@@ -120,7 +121,7 @@ func (m *members) choice(b balance, usable func(*Host) bool) *choice {
 	out := &choice{}
 	for _, p := range levels {
 		if p.share > 0 && len(p.usable) > 0 {
-			out.levels = append(out.levels, newLevel(p))
+			out.levels = append(out.levels, newLevel(p, b))
 		}
 	}
 	return out
@@ -164,12 +165,21 @@ func panicking(levels []priority, percent, hosts int) {
 	}
 }
 
-func newLevel(p priority) level {
+func newLevel(p priority, b balance) level {
 	l := level{share: p.share, panic: p.panic}
-	var weights []uint32
-	for _, e := range p.usable {
+	var localities, weights []uint32
+	if b.byLocality {
+		localities = localityWeights(p, b.overprovision)
+	}
+	for i, e := range p.usable {
+		weight := e.weight
+		if localities != nil {
+			if weight = localities[i]; weight == 0 {
+				continue
+			}
+		}
 		l.hosts = append(l.hosts, e.host)
-		weights = append(weights, e.weight)
+		weights = append(weights, weight)
 	}
 	l.schedule = newSchedule(weights)
 	return l

@@ -3,6 +3,9 @@ package upstream
 import (
 	"fmt"
 	"testing"
+
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // TestPriorities: how Envoy spreads load over priorities, by its documentation of
@@ -50,6 +53,36 @@ func TestPriorities(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%v of %v usable, panic below %d %%: %q, want %q", tt.usable, tt.hosts, tt.panics, got, tt.want)
+		}
+	}
+}
+
+// TestLocalityWeights: what test/square compares, in numbers.
+func TestLocalityWeights(t *testing.T) {
+	for _, tt := range []struct {
+		weights, hosts, usable []int // by locality
+		want                   string
+	}{
+		{[]int{1, 3}, []int{2, 1}, []int{2, 1}, "[166 166 1000]"},
+		{[]int{1, 1}, []int{2, 1}, []int{1, 1}, "[700 1000]"},
+		{[]int{1, 1}, []int{4, 1}, []int{3, 1}, "[333 333 333 1000]"},
+		{[]int{0, 5}, []int{2, 1}, []int{2, 1}, "[0 0 1000]"},
+		{[]int{0, 0}, []int{2, 1}, []int{2, 1}, "[]"},
+		{[]int{1, 1}, []int{2, 1}, []int{0, 1}, "[1000]"},
+	} {
+		var p priority
+		for i, w := range tt.weights {
+			g := &endpointv3.LocalityLbEndpoints{LoadBalancingWeight: wrapperspb.UInt32(uint32(w))}
+			for n := range tt.hosts[i] {
+				m := newMember(&Host{}, &endpointv3.LbEndpoint{}, g)
+				p.members = append(p.members, m)
+				if n < tt.usable[i] {
+					p.usable = append(p.usable, m)
+				}
+			}
+		}
+		if got := fmt.Sprint(localityWeights(p, defaultOverprovision)); got != tt.want {
+			t.Errorf("weights %v, %v of %v hosts usable: %s, want %s", tt.weights, tt.usable, tt.hosts, got, tt.want)
 		}
 	}
 }

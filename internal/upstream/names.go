@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
@@ -64,8 +63,7 @@ type lookedUp struct {
 	name     string
 	port     string
 	endpoint *endpointv3.LbEndpoint
-	locality *corev3.Locality
-	priority uint32
+	group    *endpointv3.LocalityLbEndpoints
 
 	protection protection // guarded by of.mu
 

@@ -146,6 +146,7 @@ func newBalance(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment) ba
 	if p := c.GetCommonLbConfig().GetHealthyPanicThreshold(); p != nil {
 		b.panicPercent = int(p.GetValue())
 	}
+	b.byLocality = c.GetCommonLbConfig().GetLocalityWeightedLbConfig() != nil
 	return b
 }
 
@@ -185,7 +186,7 @@ func addressed(load *endpointv3.ClusterLoadAssignment, known map[hostKey]*Host, 
 			}
 			h.protect(p.socket)
 			h.setWorkload(e, workloads)
-			list = append(list, newMember(h, e, locality.GetLocality(), locality.GetPriority()))
+			list = append(list, newMember(h, e, locality))
 		}
 	}
 	return list, nil

@@ -67,7 +67,7 @@ func (m member) status(of *clusterv3.Cluster) *adminv3.HostStatus {
 		Address:      m.endpoint.GetEndpoint().GetAddress(),
 		Weight:       max(m.weight, 1),
 		Hostname:     m.endpoint.GetEndpoint().GetHostname(),
-		Locality:     m.locality,
+		Locality:     m.group.GetLocality(),
 		Priority:     m.priority,
 		HealthStatus: &adminv3.HostHealthStatus{EdsHealthStatus: edsHealth(m.endpoint.GetHealthStatus())},
 	}
@@ -133,7 +133,7 @@ func absent(load *endpointv3.ClusterLoadAssignment) (list []member) {
 	for _, locality := range load.GetEndpoints() {
 		for _, e := range locality.GetLbEndpoints() {
 			if !takesTraffic(e.GetHealthStatus()) {
-				list = append(list, newMember(nil, e, locality.GetLocality(), locality.GetPriority()))
+				list = append(list, newMember(nil, e, locality))
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package examples
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -44,6 +45,15 @@ func TestCompleteExampleHTTP1Service(t *testing.T) {
 	get := func() int { return s.https(t, http.MethodGet, "/health", nil, true).StatusCode }
 	ours := get()
 	stop()
+	said := ""
+	for line := range strings.Lines(s.output()) {
+		if strings.Contains(line, "does not speak HTTP/2") {
+			said += line
+		}
+	}
+	if n := strings.Count(said, "\n"); n != 1 || !strings.Contains(said, "position="+upgradePosition(t)) {
+		t.Errorf("%d lines of the log tell why, want one with %s:\n%s", n, upgradePosition(t), said)
+	}
 	if ours != http.StatusBadGateway {
 		t.Errorf("engine: status %d, want 502", ours)
 	}
@@ -52,6 +62,22 @@ func TestCompleteExampleHTTP1Service(t *testing.T) {
 	if theirs := get(); theirs != ours {
 		t.Errorf("Envoy answers %d, the engine %d", theirs, ours)
 	}
+}
+
+// upgradePosition is where the complete example asks for HTTP/2 to its service, as
+// file:line:column.
+func upgradePosition(t *testing.T) string {
+	t.Helper()
+	file := completeExample[0]
+	n := 0
+	for line := range strings.Lines(read(t, file)) {
+		n++
+		if before, _, found := strings.Cut(line, "UPGRADE"); found && strings.Contains(before, "h2UpgradePolicy:") {
+			return fmt.Sprintf("%s:%d:%d", file, n, len(before)+1)
+		}
+	}
+	t.Fatal("the example has no h2UpgradePolicy")
+	return ""
 }
 
 // service is a backend that fails the first two requests for /api/flaky of a name.

@@ -23,8 +23,9 @@ import (
 // repository, with a home of their own, and on ports of their own.
 type sandbox struct {
 	bin, home string
-	backend   string // the address of the demo backend
-	offset    int    // of every port
+	backend   string        // the address of the demo backend
+	offset    int           // of every port
+	output    func() string // of the proxy that runs, or ran last
 }
 
 // binary builds crossgate, once for all tests.
@@ -113,6 +114,7 @@ func (s *sandbox) start(t *testing.T, cmd *exec.Cmd, ready func(p *envoy.Process
 	if err := p.WaitFor(30*time.Second, func() bool { return ready(p) }); err != nil {
 		t.Fatal(err)
 	}
+	s.output = p.Output
 	return stop
 }
 
