@@ -39,6 +39,8 @@ type client interface {
 	awaits()
 	// left reports whether the client has gone, from any goroutine.
 	left() bool
+	// wasReset reports whether it has gone by a reset of its stream.
+	wasReset() bool
 
 	// pause lets d pass and reads on meanwhile, for only so a client that goes
 	// away is noticed. It ends early when nothing comes for as long as idle.

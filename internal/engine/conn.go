@@ -362,6 +362,9 @@ func (c *conn) hold(up *upstream.Conn, st *http2.Stream) bool {
 // left implements client.
 func (c *conn) left() bool { return c.gone.Load() }
 
+// wasReset implements client: there are no streams.
+func (c *conn) wasReset() bool { return false }
+
 // ended, buffered, fill and skipBuffered implement client.
 func (c *conn) ended() bool               { return c.body.ended() }
 func (c *conn) buffered() ([]byte, error) { return c.body.buffered() }

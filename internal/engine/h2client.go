@@ -62,6 +62,9 @@ func (c *h2client) left() bool {
 	return c.gone
 }
 
+// wasReset implements client.
+func (c *h2client) wasReset() bool { return remoteReset(c.st.Err()) }
+
 // ended implements client.
 func (c *h2client) ended() bool { return c.done || len(c.run) == 0 && c.st.Ended() }
 

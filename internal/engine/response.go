@@ -75,9 +75,8 @@ func (s *stream) finish() {
 // lostClient notes that the answer could not be written.
 func (s *stream) lostClient() {
 	s.closing = true
-	s.flags |= flagDownstreamClosed
 	s.countLost()
-	s.details = "downstream_remote_disconnect"
+	s.details = s.howLost()
 }
 
 // appendRequestHead writes the request's head as the service gets it.

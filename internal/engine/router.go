@@ -393,9 +393,19 @@ func (s *stream) clientGone() {
 		s.describe(h, s.peer.engine.statusText(400))
 		return
 	}
-	s.flags |= flagDownstreamClosed
 	s.countLost()
-	s.beginReply(0, "downstream_remote_disconnect")
+	s.beginReply(0, s.howLost())
+}
+
+// howLost flags a request whose client has gone, or has reset its stream of HTTP/2,
+// and returns the details of it.
+func (s *stream) howLost() string {
+	if s.client.wasReset() {
+		s.flags |= flagDownstreamReset
+		return "http2.remote_reset"
+	}
+	s.flags |= flagDownstreamClosed
+	return "downstream_remote_disconnect"
 }
 
 // respond passes the service's answer on to the client.

@@ -270,6 +270,9 @@ func (sh *shadow) left() bool {
 	return sh.gone
 }
 
+// wasReset implements client.
+func (sh *shadow) wasReset() bool { return false }
+
 // pause implements client; copies have no filters that would ask for it.
 func (sh *shadow) pause(time.Duration, time.Duration) pauseEnd { return pauseOver }
 

@@ -276,6 +276,7 @@ const (
 	flagUpstreamTimeout
 	flagStreamIdle
 	flagDownstreamClosed
+	flagDownstreamReset
 	flagDownstreamProtocolError
 	flagFaultInjected
 )
@@ -294,6 +295,7 @@ var flagNames = []struct{ short, long string }{
 	{"UT", "UpstreamRequestTimeout"},
 	{"SI", "StreamIdleTimeout"},
 	{"DC", "DownstreamConnectionTermination"},
+	{"DR", "DownstreamRemoteReset"},
 	{"DPE", "DownstreamProtocolError"},
 	{"FI", "FaultInjected"},
 }
