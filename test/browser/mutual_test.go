@@ -6,7 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -24,41 +24,39 @@ import (
 	"github.com/crossgate/crossgate/test/gate"
 )
 
-// TestMutual shows what this Chromium does behind a gateway that demands client
-// certificates: it sends one with preflights too, although the Fetch standard
-// says that a preflight has no credentials; Firefox does as the standard says, and
-// there such a page cannot send anything that needs a preflight.
+// TestMutual shows what this Chromium does behind a Gateway of mode MUTUAL, written
+// as people write it, with the authority of the clients in a Secret NAME-cacert: it
+// sends a certificate with preflights too, although the Fetch standard says that a
+// preflight has no credentials; Firefox does as the standard says, and there such a
+// page cannot send anything that needs a preflight.
 func TestMutual(t *testing.T) {
 	s := play(t, guideDocument(t, "08-api-cors-credentials"))
 	client := newClient(t)
-	for name, start := range map[string]func(t *testing.T, bootstrap string) (*envoy.Process, error){
-		"crossgate": func(t *testing.T, bootstrap string) (*envoy.Process, error) {
-			return envoy.Run(exec.Command(gate.Binary(t), "proxy", "-c", bootstrap))
-		},
-		"envoy": func(t *testing.T, bootstrap string) (*envoy.Process, error) {
-			return envoy.Start(envoy.Require(t), bootstrap)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			testMutual(t, s, client, mutualGateway(t, s, client.authority, start), "/api/"+name)
-		})
-	}
+	config, key := mutualConfig(t, client.authority)
+	keys := append([]string{key}, s.keys...)
+	t.Run("crossgate", func(t *testing.T) {
+		g := gate.ServeOn(t, 443, config, "--upstream", s.upstream)
+		testMutual(t, s, client, keys, g.Addr(443), "/api/crossgate")
+	})
+	t.Run("envoy", func(t *testing.T) {
+		testMutual(t, s, client, keys, mutualEnvoy(t, s, config), "/api/envoy")
+	})
 }
 
 // testMutual sends PUTs to a path of the gateway, from browsers that have nothing
 // in their caches: the preflight is the first that they send.
-func testMutual(t *testing.T, s *stage, client *client, addr, path string) {
+func testMutual(t *testing.T, s *stage, client *client, keys []string, addr, path string) {
 	t.Helper()
 	hosts := append([]string{"MAP api.example.com:443 " + addr}, s.hosts[1:]...)
 	put := fields{"method": "PUT", "credentials": "include"}
-	with := start(t, hosts, s.keys, client.install).open(appPage)
+	with := start(t, hosts, keys, client.install).open(appPage)
 	if r := with.fetch(api+path, put); r.Status != 200 {
 		t.Errorf("a PUT of a browser with a certificate: %+v", r)
 	}
 	if n := len(s.service.got(path)); n != 1 {
 		t.Errorf("%d requests reached the service, want the PUT", n)
 	}
-	without := start(t, hosts, s.keys).open(appPage)
+	without := start(t, hosts, keys).open(appPage)
 	if r := without.fetch(api+path, put); r.Error == "" || !strings.Contains(r.Failed, "net::ERR_") {
 		t.Errorf("a PUT of a browser without a certificate: %+v", r)
 	}
@@ -67,20 +65,71 @@ func testMutual(t *testing.T, s *stage, client *client, addr, path string) {
 	}
 }
 
-// mutualGateway starts a gateway on the stage's configuration that demands a
-// certificate of the authority, and returns its address.
-func mutualGateway(t *testing.T, s *stage, authority string, start func(*testing.T, string) (*envoy.Process, error)) string {
+// mutualConfig writes the guide's document 08 with a Gateway that demands a
+// certificate of the authority, and returns its file and the key of the server.
+func mutualConfig(t *testing.T, authority string) (file, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	roots, err := os.ReadFile(authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "api"}, DNSNames: []string{"api.example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	private := newKey(t)
+	der := sign(t, leaf, leaf, private, private)
+	writePEM(t, filepath.Join(dir, "tls.crt"), "CERTIFICATE", der)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, filepath.Join(dir, "tls.key"), "PRIVATE KEY", pkcs8)
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := func(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encoded(data)
+	}
+	text := strings.Replace(gateway, "mode: SIMPLE", "mode: MUTUAL", 1) + guideDocument(t, "08-api-cors-credentials") + fmt.Sprintf(`
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: api-tls-secret, namespace: istio-system}
+data: {tls.crt: %s, tls.key: %s}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: api-tls-secret-cacert, namespace: istio-system}
+data: {ca.crt: %s}
+`, read("tls.crt"), read("tls.key"), encoded(roots))
+	file = filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, keyOf(cert)
+}
+
+// mutualEnvoy starts a stock Envoy on the translation of a file, and returns its
+// address.
+func mutualEnvoy(t *testing.T, s *stage, config string) string {
 	t.Helper()
 	admin, offset := freePort(t), s.gate.Offset()+1000
 	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	out, err := exec.Command(gate.Binary(t), "translate", s.file, "--dev-certs", "--as", "bootstrap", "-o", file,
+	out, err := exec.Command(gate.Binary(t), "translate", config, "--as", "bootstrap", "-o", file,
 		"--port-offset", strconv.Itoa(offset), "--admin-address", fmt.Sprintf("127.0.0.1:%d", admin-offset),
 		"--upstream", s.upstream).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	demandCertificates(t, file, authority)
-	p, err := start(t, file)
+	p, err := envoy.Start(envoy.Require(t), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,48 +150,6 @@ func mutualGateway(t *testing.T, s *stage, authority string, start func(*testing
 		t.Fatal(err)
 	}
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(8443+offset))
-}
-
-// demandCertificates turns the TLS of a bootstrap into that of mode MUTUAL.
-func demandCertificates(t *testing.T, file, authority string) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc any
-	if err := json.Unmarshal(data, &doc); err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	var walk func(any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, e := range v {
-				walk(e)
-			}
-		case map[string]any:
-			if kind, _ := v["@type"].(string); strings.HasSuffix(kind, ".DownstreamTlsContext") {
-				found++
-				v["require_client_certificate"] = true
-				v["common_tls_context"].(map[string]any)["validation_context"] = map[string]any{"trusted_ca": map[string]any{"filename": authority}}
-			}
-			for _, e := range v {
-				walk(e)
-			}
-		}
-	}
-	walk(doc)
-	if found != 1 {
-		t.Fatalf("%d TLS contexts in the bootstrap, want 1", found)
-	}
-	if data, err = json.Marshal(doc); err == nil {
-		err = os.WriteFile(file, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func freePort(t *testing.T) int {
