@@ -7,6 +7,7 @@ import (
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
 // Cluster is the view of a named group of hosts that one program has. It is
@@ -35,6 +36,7 @@ type Cluster struct {
 	limits  *limits
 	policy  clusterv3.Cluster_LbPolicy
 	balance balance
+	load    *endpointv3.ClusterLoadAssignment
 	absent  []member   // endpoints that take no traffic
 	fixed   *members   // unless discovery has them
 	names   *discovery // nil: the endpoints are addresses

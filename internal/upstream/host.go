@@ -221,7 +221,7 @@ func (c *Conn) Release(now time.Time) {
 	c.unuse()
 	more := h.conns.used(c, now)
 	h.mu.Lock()
-	if h.retired || !more {
+	if h.retired || !more || h.health.ejected.Load() {
 		h.mu.Unlock()
 		c.Discard()
 		return
@@ -238,6 +238,19 @@ func (c *Conn) Discard() {
 	c.unuse()
 	_ = c.Close()
 	c.host.limits.removeConnection()
+}
+
+// drainIdle closes the idle connections and lets those end that are in use, as Envoy
+// does with the ones to a host that is ejected.
+func (h *Host) drainIdle() {
+	h.mu.Lock()
+	idle := h.idle
+	h.idle = nil
+	h.mu.Unlock()
+	for _, c := range idle {
+		c.Discard()
+	}
+	h.sessions.goAway()
 }
 
 // Finish says that the exchange has ended well although the connection cannot

@@ -183,6 +183,7 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger, detected, enforce
 	}
 	h.health.since = time.Now()
 	h.health.ejected.Store(true)
+	h.drainIdle()
 	o.version.Add(1)
 	return true
 }

@@ -194,6 +194,13 @@ func (h *Host) run(s *http2.Session, nc *sessionConn) {
 func (p *sessions) retire() {
 	p.mu.Lock()
 	p.retired = true
+	p.mu.Unlock()
+	p.goAway()
+}
+
+// goAway lets the sessions end with what is under way on them.
+func (p *sessions) goAway() {
+	p.mu.Lock()
 	open := append([]namedSession(nil), p.open...)
 	p.mu.Unlock()
 	for _, s := range open {

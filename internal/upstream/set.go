@@ -113,7 +113,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 			return nil, err
 		}
 	}
-	out.absent = absent(load)
+	out.load, out.absent = load, absent(load)
 	out.countIn(counted, cmp.Or(c.GetAltStatName(), c.GetName()))
 	newHost := func(address string, p protection) *Host {
 		return &Host{Address: address, text: []byte(address), name: p.name, key: hostKey{address, p.id}, limits: out.limits, conns: conns, dial: dial, http2: h2}

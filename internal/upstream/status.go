@@ -42,13 +42,26 @@ func (c *Cluster) status(of *clusterv3.Cluster) Status {
 			limitsOf(of, corev3.RoutingPriority_HIGH).thresholds(corev3.RoutingPriority_HIGH),
 		}},
 	}
-	for _, m := range c.members().list {
-		st.HostStatuses = append(st.HostStatuses, m.status(of))
-	}
-	for _, m := range c.absent {
+	for _, m := range c.inOrder() {
 		st.HostStatuses = append(st.HostStatuses, m.status(of))
 	}
 	return Status{st, c.outliers != nil}
+}
+
+// inOrder is all hosts, those included that take no traffic, by priority and then
+// as the configuration lists them.
+func (c *Cluster) inOrder() []member {
+	place := map[*endpointv3.LbEndpoint]int{}
+	for _, locality := range c.load.GetEndpoints() {
+		for _, e := range locality.GetLbEndpoints() {
+			place[e] = len(place)
+		}
+	}
+	all := slices.Concat(c.members().list, c.absent)
+	slices.SortStableFunc(all, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(place[a.endpoint], place[b.endpoint]))
+	})
+	return all
 }
 
 func (l *limits) thresholds(p corev3.RoutingPriority) *clusterv3.CircuitBreakers_Thresholds {

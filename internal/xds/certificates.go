@@ -2,6 +2,7 @@ package xds
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"os"
 	"time"
@@ -129,7 +130,7 @@ func certificateDetails(d *corev3.DataSource, now time.Time) *adminv3.Certificat
 func describeCertificate(cert *x509.Certificate, path string, now time.Time) *adminv3.CertificateDetails {
 	out := &adminv3.CertificateDetails{
 		Path:                path,
-		SerialNumber:        cert.SerialNumber.Text(16),
+		SerialNumber:        hex.EncodeToString(cert.SerialNumber.Bytes()),
 		DaysUntilExpiration: uint64(max(cert.NotAfter.Sub(now), 0) / (24 * time.Hour)),
 		ValidFrom:           timestamppb.New(cert.NotBefore),
 		ExpirationTime:      timestamppb.New(cert.NotAfter),
