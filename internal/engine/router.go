@@ -417,7 +417,11 @@ func (s *stream) respond() {
 		s.refuseUpgrade()
 		return
 	}
-	if end, sent := s.up.requestEnd(); sent && !s.upgraded && !s.manager.suppressEnvoy {
+	end, sent := s.up.requestEnd()
+	if !sent && s.up.pump.running && s.up.pump.last.Load() {
+		end, sent = s.upstreamFirst, true // the pump has not come round to noting it
+	}
+	if sent && !s.upgraded && !s.manager.suppressEnvoy {
 		// Of a service that answers before it has the whole request, or that
 		// switches protocols, Envoy does not tell the time.
 		ms := max(s.upstreamFirst.Sub(end), 0).Milliseconds()

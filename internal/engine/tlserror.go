@@ -56,8 +56,18 @@ const (
 	textUnsupportedTLS = "UNSUPPORTED_PROTOCOL"
 )
 
-// handshakeText is why a handshake failed, in the words in which Envoy logs it.
+// handshakeText is why a handshake failed, in the words in which Envoy logs it. Names
+// of the service's certificate stand in it, with whatever is in them.
 func handshakeText(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f {
+			return '_'
+		}
+		return r
+	}, handshakeReason(err))
+}
+
+func handshakeReason(err error) string {
 	var record tls.RecordHeaderError
 	var secret noConnectionError
 	if errors.As(err, &secret) {
@@ -84,7 +94,7 @@ func handshakeText(err error) string {
 		}
 		return tlsError(reasonAlerts+int(n), text)
 	}
-	return "TLS_error:_" + strings.ReplaceAll(err.Error(), " ", "_")
+	return "TLS_error: " + err.Error()
 }
 
 func tlsError(reason int, text string) string {

@@ -59,14 +59,25 @@ func urisOf(c *x509.Certificate) []byte {
 	for _, u := range c.URIs {
 		out = append(out, u.String())
 	}
-	return []byte(strings.Join(out, ","))
+	return visible(strings.Join(out, ","))
 }
 
 func dnsNamesOf(c *x509.Certificate) []byte {
 	if c == nil {
 		return nil
 	}
-	return []byte(strings.Join(c.DNSNames, ","))
+	return visible(strings.Join(c.DNSNames, ","))
+}
+
+// visible is a name of a certificate without control characters: a line break would
+// write a header of its own, or a line of the log.
+func visible(name string) []byte {
+	return []byte(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '_'
+		}
+		return r
+	}, name))
 }
 
 func versionText(version uint16) []byte {

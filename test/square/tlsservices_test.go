@@ -40,6 +40,7 @@ func tlsServices(t *testing.T, ca, other *authority) []tlsService {
 	rich.URIs, rich.EmailAddresses = []*url.URL{spiffe, {Scheme: "https", Host: "u.test", Path: "/;,"}}, []string{"a@b.test"}
 	rich.IPAddresses = append(rich.IPAddresses, net.ParseIP("2001:db8::1"))
 	add("many names", with(ca.issue(rich)))
+	add(lineBreak, with(ca.issue(leaf(ca, "server.test", "x\r\nx-admin: 1", "a b"))))
 	add("another authority", with(other.issue(leaf(other, "server.test"))))
 	self := newAuthority(t, "self").issue(leaf(nil, "server.test"))
 	add("signed by nobody known", with(self))
@@ -82,6 +83,9 @@ func tlsServices(t *testing.T, ca, other *authority) []tlsService {
 	out = append(out, tlsService{"in the clear", oldService(t)}, tlsService{"hangs up", hangsUp(t)}, tlsService{"nobody", freePort()})
 	return out
 }
+
+// lineBreak is the service whose certificate has a name that would be a header.
+const lineBreak = "a line break in a name"
 
 // serveTLS serves what the handshake has shown.
 func serveTLS(t *testing.T, cfg *tls.Config) int {

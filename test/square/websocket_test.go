@@ -10,9 +10,17 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// TestWebSocket: messages of all sizes come back through both data planes.
+// TestWebSocket: messages of all sizes come back through both data planes, also from a
+// service with TLS.
 func TestWebSocket(t *testing.T) {
-	srv := httptest.NewServer(websocket.Handler(func(ws *websocket.Conn) {
+	t.Run("in the clear", func(t *testing.T) { compareWebSockets(t, (*httptest.Server).Start, "lb_policy: ROUND_ROBIN") })
+	t.Run("TLS", func(t *testing.T) {
+		compareWebSockets(t, (*httptest.Server).StartTLS, "transport_socket: "+upstreamTLS("", ""))
+	})
+}
+
+func compareWebSockets(t *testing.T, begin func(*httptest.Server), cluster string) {
+	srv := httptest.NewUnstartedServer(websocket.Handler(func(ws *websocket.Conn) {
 		for {
 			var m []byte
 			if websocket.Message.Receive(ws, &m) != nil || websocket.Message.Send(ws, m) != nil {
@@ -20,12 +28,13 @@ func TestWebSocket(t *testing.T) {
 			}
 		}
 	}))
+	begin(srv)
 	t.Cleanup(srv.Close)
 	var port int
 	if _, err := fmt.Sscanf(srv.Listener.Addr().String(), "127.0.0.1:%d", &port); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", port, freePort())
+	text := fmt.Sprintf(upstreamBootstrap, cluster, port, freePort())
 	text = strings.Replace(text, "          stat_prefix: s\n", "          stat_prefix: s\n          upgrade_configs: [{upgrade_type: websocket}]\n", 1)
 	b := newBench(t, planesOf(t))
 	corners := b.corners(text)
