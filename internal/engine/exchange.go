@@ -45,7 +45,7 @@ type exchange struct {
 	connectError error
 	clientError  error
 	pump         pump
-	// uploaded is when the last of the request was sent, in nanoseconds after
+	// uploaded is when the last of the request was about to be sent, in nanoseconds after
 	// began, plus one; 0 until then.
 	uploaded atomic.Int64
 	// limited is the failure that the limit in force stands for; the pump sets

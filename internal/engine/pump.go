@@ -50,7 +50,10 @@ func (x *exchange) runPump(to uplink) {
 			return
 		}
 		x.remember(data)
-		x.pump.last.Store(body.ended())
+		if body.ended() {
+			x.pump.last.Store(true)
+			x.requestEnds()
+		}
 		// A write that fails is no failure of the request: the answer, or its
 		// absence, tells.
 		if len(data) > 0 && to.send(data, out, s.req.Framing) != nil {
@@ -58,15 +61,20 @@ func (x *exchange) runPump(to uplink) {
 		}
 	}
 	x.pump.last.Store(true)
+	x.requestEnds()
 	if to.end(x.requestTrailers(), out, s.req.Framing) != nil {
 		return
 	}
-	now := time.Now()
-	x.uploaded.Store(int64(now.Sub(x.began)) + 1)
-	at, _ := x.deadline(now, true)
+	at, _ := x.deadline(time.Now(), true)
 	to.LimitReads(at)
 	x.afterLimit(to)
 	body.awaits()
+}
+
+// requestEnds notes that all of the request has come, before the last of it is sent:
+// the service may answer before this goroutine runs again.
+func (x *exchange) requestEnds() {
+	x.uploaded.CompareAndSwap(0, int64(time.Since(x.began))+1)
 }
 
 // stopPump ends the pump. What it has read is in the replay buffer.
