@@ -106,6 +106,15 @@ type listenerStats struct {
 	NoChain   stats.Counter   `stat:"no_filter_chain_match"`
 }
 
+// listenerManagerStats are listener_manager.
+type listenerManagerStats struct {
+	Active  stats.Gauge   `stat:"total_listeners_active"`
+	Added   stats.Counter `stat:"listener_added"`
+	Removed stats.Counter `stat:"listener_removed"`
+	Created stats.Counter `stat:"listener_create_success"`
+	Failed  stats.Counter `stat:"listener_create_failure"`
+}
+
 // listenerTLSStats are listener.ADDRESS.ssl.
 type listenerTLSStats struct {
 	Handshake     stats.Counter `stat:"handshake"`

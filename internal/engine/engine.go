@@ -60,6 +60,9 @@ type Engine struct {
 	cancel  context.CancelFunc
 	ownIP   []byte
 
+	listenersCount *listenerManagerStats
+	clustersCount  *upstream.ManagerStats
+
 	publishing sync.Mutex // Publish and Close take it, before mu
 	program    *Program   // guarded by publishing
 
@@ -95,6 +98,8 @@ func New(o Options) *Engine {
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	o.Stats.OnRead(e.measure)
+	e.listenersCount = stats.Of[listenerManagerStats](o.Stats, stats.Scope{}.In("listener_manager"))
+	e.clustersCount = stats.Of[upstream.ManagerStats](o.Stats, stats.Scope{}.In("cluster_manager"))
 	return e
 }
 
@@ -121,7 +126,10 @@ func (e *Engine) Publish(s *xds.Snapshot) diag.List {
 	old := e.program
 	e.program = prog
 	if old != nil {
+		prog.clusters.Count(e.clustersCount, old.clusters)
 		old.clusters.Retire(prog.clusters)
+	} else {
+		prog.clusters.Count(e.clustersCount, nil)
 	}
 	return diags
 }
@@ -149,6 +157,7 @@ func (e *Engine) serve(prog *Program) diag.List {
 			l.stop()
 			e.leaving = append(e.leaving, l)
 			delete(e.listeners, address)
+			e.listenersCount.Removed.Inc()
 		}
 	}
 	for address, lp := range wanted {
@@ -157,15 +166,19 @@ func (e *Engine) serve(prog *Program) diag.List {
 			continue
 		}
 		nl, err := e.opts.Listen(context.Background(), "tcp", address)
+		e.listenersCount.Added.Inc()
 		if err != nil {
+			e.listenersCount.Failed.Inc()
 			diags = append(diags, diag.Diagnostic{
 				Pos: lp.pos, Severity: diag.Error, Code: "CG0301", Object: "listener " + lp.name,
 				Message: fmt.Sprintf("listener %s: %v", lp.name, err),
 			})
 			continue
 		}
+		e.listenersCount.Created.Inc()
 		e.listeners[address] = newListener(e, nl, lp)
 	}
+	e.listenersCount.Active.Set(int64(len(e.listeners)))
 	return diags
 }
 

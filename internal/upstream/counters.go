@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/crossgate/crossgate/internal/stats"
 )
 
@@ -99,6 +101,36 @@ type OutlierStats struct {
 	EnforcedLocal   stats.Counter `stat:"ejections_enforced_consecutive_local_origin_failure"`
 	OldTotal        stats.Counter `stat:"ejections_total"`
 	Old5xx          stats.Counter `stat:"ejections_consecutive_5xx"`
+}
+
+// ManagerStats are cluster_manager of Envoy.
+type ManagerStats struct {
+	Active   stats.Gauge   `stat:"active_clusters"`
+	Added    stats.Counter `stat:"cluster_added"`
+	Modified stats.Counter `stat:"cluster_modified"`
+	Removed  stats.Counter `stat:"cluster_removed"`
+}
+
+// Count counts what s has that prev had not or had in another way; nil is a prev
+// without clusters.
+func (s *Set) Count(n *ManagerStats, prev *Set) {
+	n.Active.Set(int64(len(s.clusters)))
+	for name := range s.clusters {
+		switch {
+		case prev.Cluster(name) == nil:
+			n.Added.Inc()
+		case !proto.Equal(prev.sources[name], s.sources[name]):
+			n.Modified.Inc()
+		}
+	}
+	if prev == nil {
+		return
+	}
+	for name := range prev.clusters {
+		if s.clusters[name] == nil {
+			n.Removed.Inc()
+		}
+	}
 }
 
 // HostStats are what /clusters tells of a host.

@@ -58,7 +58,7 @@ func TestAdminPages(t *testing.T) {
 		"/clusters", "/clusters?format=json", "/clusters?filter=^e", "/listeners", "/listeners?format=json", "/certs", "/ready", "/server_info",
 		"/stats?filter=cors", "/stats?filter=plain.cors&format=json", "/stats?usedonly&filter=ejections&type=Counters",
 		"/stats?filter=plain.downstream_rq_time&format=json", "/stats?type=Bogus", "/stats?filter=up.upstream_cx_connect_ms&type=Gauges",
-		"/stats/prometheus?filter=plain.cors",
+		"/stats/prometheus?filter=plain.cors", "/stats?filter=^listener_manager.(total_listeners_active|listener_(added|removed|create))|^cluster_manager.(active|cluster_(added|modified|removed))",
 	} {
 		t.Run(path, func(t *testing.T) {
 			wantStatus, wantType, want := corners[0].page(t, path)
