@@ -176,8 +176,8 @@ func (s *stream) text(v format.Value) []byte {
 		return protocol11
 	case format.UpstreamHost:
 		return s.upstreamTried
-	case format.UpstreamHostWithoutPort:
-		return hostOf(s.upstreamTried)
+	case format.UpstreamHostName, format.UpstreamHostNameWithoutPort:
+		return s.hostName(v)
 	case format.UpstreamRemoteAddress:
 		return s.upstreamAddress
 	case format.UpstreamRemoteAddressWithoutPort:
@@ -247,6 +247,18 @@ func (p *peer) text(v format.Value) []byte {
 
 func portOf(address []byte) []byte {
 	return address[bytes.LastIndexByte(address, ':')+1:]
+}
+
+// hostName is what the endpoint that was tried is called, or else its address.
+func (s *stream) hostName(v format.Value) []byte {
+	name := s.upstreamTried
+	if s.upstreamHost != nil && s.upstreamHost.Name() != "" {
+		name = []byte(s.upstreamHost.Name())
+	}
+	if v == format.UpstreamHostNameWithoutPort {
+		return hostOnly(name)
+	}
+	return name
 }
 
 // hostOf is an address without its port, and without the brackets of IPv6.

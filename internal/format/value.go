@@ -50,7 +50,8 @@ const (
 	UpstreamRemoteAddressWithoutPort
 	UpstreamLocalAddressWithoutPort
 	UpstreamLocalPort
-	UpstreamHostWithoutPort
+	UpstreamHostName
+	UpstreamHostNameWithoutPort
 	UpstreamRemotePort
 	UpstreamProtocol
 	RequestTxDuration
@@ -143,9 +144,9 @@ var operators = map[string]operator{
 	"UPSTREAM_CLUSTER_RAW":           {value: UpstreamClusterRaw},
 	"UPSTREAM_PROTOCOL":              {value: UpstreamProtocol},
 	"UPSTREAM_HOST":                  {value: UpstreamHost},
-	"UPSTREAM_HOST_NAME":             {value: UpstreamHost},
+	"UPSTREAM_HOST_NAME":             {value: UpstreamHostName},
 
-	"UPSTREAM_HOST_NAME_WITHOUT_PORT":               {value: UpstreamHostWithoutPort},
+	"UPSTREAM_HOST_NAME_WITHOUT_PORT":               {value: UpstreamHostNameWithoutPort},
 	"UPSTREAM_REMOTE_ADDRESS":                       {value: UpstreamRemoteAddress},
 	"UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":          {value: UpstreamRemoteAddressWithoutPort, argument: cidrArgument},
 	"UPSTREAM_REMOTE_PORT":                          {value: UpstreamRemotePort, numeric: true},

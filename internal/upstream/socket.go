@@ -91,6 +91,10 @@ func hostName(c *clusterv3.Cluster, e *endpointv3.LbEndpoint) string {
 	return ""
 }
 
+// Name is what the host is called: by the endpoint's own word, or by the name that was
+// looked up; empty if it is but an address.
+func (h *Host) Name() string { return h.name }
+
 // open makes a connection to the host and protects it as the cluster asks. sock is
 // what the kernel has of it, link what carries requests.
 func (h *Host) open(ctx context.Context, name string) (link, sock net.Conn, err error) {
