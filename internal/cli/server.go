@@ -50,7 +50,9 @@ func (g *gateway) measure() {
 		st.Live.Set(1)
 	}
 	st.Uptime.Set(int64(time.Since(g.started).Seconds()))
-	st.Version.Set(versionNumber(readBuildInfo().Revision))
+	if n := versionNumber(readBuildInfo().Revision); n > 0 {
+		st.Version.Set(n)
+	}
 	st.Concurrency.Set(int64(runtime.GOMAXPROCS(0)))
 	st.Connections.Set(int64(g.engine.Connections()))
 	allocated, heap, physical := console.MemorySizes()
@@ -60,7 +62,8 @@ func (g *gateway) measure() {
 	st.DaysLeft.Set(g.daysLeft())
 }
 
-// versionNumber is Envoy's number for a version: the first six digits of its commit.
+// versionNumber is Envoy's number for a version: the first six digits of its
+// commit; 0 if that is not known.
 func versionNumber(revision string) int64 {
 	n, err := strconv.ParseInt(revision[:min(6, len(revision))], 16, 64)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,7 +22,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 // notCompared are the statistics that both print and that may differ, with the
@@ -422,4 +425,35 @@ func valueOf(m *dto.Metric) float64 {
 		return m.GetGauge().GetValue()
 	}
 	return float64(m.GetHistogram().GetSampleCount())
+}
+
+// TestMetricsAreDescribed: docs/metrics.md names all statistics that there are.
+func TestMetricsAreDescribed(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(tool.Root(), "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, []plane{{"engine", gate.Binary(t)}})
+	corner := b.corners(countersText(t, b))[0]
+	asked("GET", "/retry", rawhttp.Plan{FailFirst: 1, FailStatus: 500})(corner, false)
+	time.Sleep(200 * time.Millisecond)
+	prefix := regexp.MustCompile(`^envoy_(http|listener|cluster|server|cluster_manager|listener_manager)_`)
+	names := map[string]bool{}
+	for key := range corner.counters(t) {
+		name, _, _ := strings.Cut(key, "{")
+		names[name] = true
+	}
+	for name := range names {
+		found := false
+		for _, p := range []string{prefix.FindString(name), "envoy_cluster_manager_", "envoy_listener_manager_"} {
+			rest, ok := strings.CutPrefix(name, p)
+			found = found || ok && strings.Contains(string(doc), "`"+rest+"`")
+		}
+		if !found {
+			t.Errorf("%s is not in docs/metrics.md", name)
+		}
+	}
+	if len(names) < 100 {
+		t.Errorf("only %d statistics", len(names))
+	}
 }
