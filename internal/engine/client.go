@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -37,6 +38,9 @@ type client interface {
 	// awaits says that the whole body has been sent to the service: until hold is
 	// told otherwise, only the client's leave is of interest.
 	awaits()
+	// pending notes what ends the wait for a connection to the service (nil: there is
+	// no wait) when the client goes away. It reports whether the client has gone.
+	pending(cancel context.CancelFunc) (gone bool)
 	// left reports whether the client has gone, from any goroutine.
 	left() bool
 	// wasReset reports whether it has gone by a reset of its stream.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -38,11 +39,12 @@ type conn struct {
 	upstream       atomic.Pointer[upstream.Conn] // what the request at hand waits for
 	upstreamStream atomic.Pointer[http2.Stream]  // the same, of HTTP/2
 
-	waiting atomic.Uint32 // the number of the wait at hand, see leave.go; 0: none
-	waits   uint32        // so far
-	seen    uint32        // the wait that the last sweep found
-	watch   *watch        // of a wait that is watched
-	gone    atomic.Bool   // the client has left
+	waiting atomic.Uint32                      // the number of the wait at hand, see leave.go; 0: none
+	waits   uint32                             // so far
+	seen    uint32                             // the wait that the last sweep found
+	watch   *watch                             // of a wait that is watched
+	connect atomic.Pointer[context.CancelFunc] // ends the wait for a connection
+	gone    atomic.Bool                        // the client has left
 
 	readAt   time.Time // read deadline in force
 	writeAt  time.Time

@@ -201,8 +201,8 @@ func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.C
 	if c := h.Idle(name); c != nil {
 		return c, true, nil
 	}
-	ctx, cancel := x.context()
-	defer cancel()
+	ctx, done := x.waitContext()
+	defer done()
 	return h.Acquire(ctx, timeout, name)
 }
 
@@ -213,6 +213,21 @@ func (x *exchange) serviceName() []byte {
 		return nil
 	}
 	return hostOnly(x.s.authority)
+}
+
+// waitContext is context for the wait for a connection: it ends with the client's
+// leave, too. done ends the wait.
+func (x *exchange) waitContext() (ctx context.Context, done func()) {
+	ctx, cancel := x.context()
+	ctx, leave := context.WithCancel(ctx)
+	if x.s.client.pending(leave) {
+		leave()
+	}
+	return ctx, func() {
+		x.s.client.pending(nil)
+		leave()
+		cancel()
+	}
 }
 
 // context ends with the engine, and with the route's timeout if that runs.

@@ -46,8 +46,8 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 
 // session takes an HTTP/2 connection to the host.
 func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Session, error) {
-	ctx, cancel := x.context()
-	defer cancel()
+	ctx, done := x.waitContext()
+	defer done()
 	return h.Session(ctx, timeout, x.serviceName())
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -24,7 +25,8 @@ type h2client struct {
 	up   *upstream.Conn
 	upst *http2.Stream
 	gone bool
-	wake chan struct{} // closed when the client goes away; nil: nobody waits
+	wait context.CancelFunc // for a connection to the service; nil: there is no wait
+	wake chan struct{}      // closed when the client goes away; nil: nobody waits
 }
 
 // abort is called when the client resets the stream or goes away.
@@ -32,6 +34,9 @@ func (c *h2client) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true
+	if c.wait != nil {
+		c.wait()
+	}
 	if c.wake != nil {
 		close(c.wake)
 		c.wake = nil
@@ -49,6 +54,14 @@ func (c *h2client) hold(up *upstream.Conn, st *http2.Stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.up, c.upst = up, st
+	return c.gone
+}
+
+// pending implements client.
+func (c *h2client) pending(cancel context.CancelFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wait = cancel
 	return c.gone
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sync"
 	"syscall"
 	"time"
@@ -30,6 +31,21 @@ type watch struct {
 func (c *conn) awaits() {
 	c.waits = (c.waits + 1) &^ watched
 	c.waiting.Store(max(c.waits, 1))
+}
+
+// pending implements client. A client whose body is still to come is not watched: the
+// service is sent what there is of it, and reading the rest tells.
+func (c *conn) pending(cancel context.CancelFunc) bool {
+	if cancel == nil {
+		c.connect.Store(nil)
+		c.unwatch()
+		return c.gone.Load()
+	}
+	c.connect.Store(&cancel)
+	if c.body.ended() {
+		c.awaits()
+	}
+	return c.gone.Load()
 }
 
 // unwatch ends the wait, and the watch if there is one.
@@ -127,6 +143,9 @@ func (w *watch) run(c *conn, raw syscall.RawConn) {
 // leave interrupts what the request of a client that has gone waits for.
 func (c *conn) leave() {
 	c.gone.Store(true)
+	if cancel := c.connect.Load(); cancel != nil {
+		(*cancel)()
+	}
 	if up := c.upstream.Load(); up != nil {
 		up.Interrupt()
 	}

@@ -218,7 +218,9 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 		if err != nil {
 			return s.connectFailure(err)
 		}
-		s.up.hold(conn)
+		if s.up.hold(conn); s.up.gone {
+			return failClient
+		}
 		s.upstreamTLS = secured(conn.Conn)
 		s.upstreamAddress = conn.AddressText()
 		f, sent := s.up.send()
@@ -258,6 +260,8 @@ func (s *stream) connectFailure(err error) failure {
 	switch {
 	case errors.Is(err, upstream.ErrOverflow):
 		return failOverflow
+	case s.client.left():
+		return failClient
 	case s.up.expired():
 		return failTimeout
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -260,8 +261,10 @@ func (sh *shadow) hold(up *upstream.Conn, st *http2.Stream) bool {
 	return sh.gone
 }
 
-// awaits implements client: nobody leaves.
-func (sh *shadow) awaits() {}
+// awaits and pending implement client: nobody leaves, and who abandons a mirrored
+// request lets its wait for a connection end by itself.
+func (sh *shadow) awaits()                         {}
+func (sh *shadow) pending(context.CancelFunc) bool { return false }
 
 // left implements client.
 func (sh *shadow) left() bool {

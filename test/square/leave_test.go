@@ -22,7 +22,7 @@ const leaveBootstrap = mainListener + `          route_config: {name: r, virtual
               "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
               log_format: {text_format_source: {inline_string: "LOG %%REQ(:PATH)%% %%RESPONSE_CODE%% %%RESPONSE_FLAGS%% %%RESPONSE_CODE_DETAILS%% %%BYTES_RECEIVED%% %%BYTES_SENT%%\n"}}
   clusters:
-  - {name: up, type: STATIC, connect_timeout: 1s, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}}]}]}}
+  - {name: up, type: STATIC, connect_timeout: 1s, circuit_breakers: {thresholds: [{max_connections: %d, max_pending_requests: 1}]}, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}}]}]}}
 `
 
 // leftService never ends an answer; it tells when the proxy has closed its
@@ -98,7 +98,7 @@ func TestClientsThatLeave(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, " after ", pause), func(t *testing.T) {
 				t.Parallel()
 				service := serveLeft(t)
-				corners, err := start(planesOf(t), t.TempDir(), fmt.Appendf(nil, leaveBootstrap, service.port), rawhttp.NewDesk())
+				corners, err := start(planesOf(t), t.TempDir(), fmt.Appendf(nil, leaveBootstrap, 100, service.port), rawhttp.NewDesk())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,13 +109,7 @@ func TestClientsThatLeave(t *testing.T) {
 				if err := stop(corners); err != nil {
 					t.Error(err)
 				}
-				for i, c := range corners {
-					for line := range strings.Lines(c.proc.Output()) {
-						if strings.HasPrefix(line, "LOG ") {
-							seen[i] += " " + strings.TrimSpace(line)
-						}
-					}
-				}
+				addLogs(seen, corners)
 				same(t, seen)
 			})
 		}
@@ -148,4 +142,78 @@ func leaves(t *testing.T, c *Corner, service *leftService, send string, pause ti
 		seen = append(seen, <-service.begun)
 	}
 	return strings.Join(slices.Compact(seen), ", ")
+}
+
+// TestClientsThatLeaveTheQueue: a request that waits for a connection makes room for
+// another one when its client goes away.
+func TestClientsThatLeaveTheQueue(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			service := serveLeft(t)
+			corners, err := start(planesOf(t), t.TempDir(), fmt.Appendf(nil, leaveBootstrap, 1, service.port), rawhttp.NewDesk())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var seen []string
+			for _, c := range corners {
+				seen = append(seen, leavesQueue(t, c, service, protocol == "HTTP/2"))
+			}
+			if err := stop(corners); err != nil {
+				t.Error(err)
+			}
+			addLogs(seen, corners)
+			same(t, seen)
+		})
+	}
+}
+
+// addLogs adds the log lines of the corners to what was seen of them.
+func addLogs(seen []string, corners []*Corner) {
+	for i, c := range corners {
+		for line := range strings.Lines(c.proc.Output()) {
+			if strings.HasPrefix(line, "LOG ") {
+				seen[i] += " " + strings.TrimSpace(line)
+			}
+		}
+	}
+}
+
+func leavesQueue(t *testing.T, c *Corner, service *leftService, overHTTP2 bool) string {
+	t.Helper()
+	ask := func(path string) net.Conn {
+		if overHTTP2 {
+			h, err := c.dialHTTP2("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.send([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a.test"}, {":path", path}}, nil); err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		nc, err := net.Dial("tcp", c.addrs[c.first])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(nc, "GET "+path+leftHost+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		return nc
+	}
+	first := ask("/first")
+	<-service.begun
+	second := ask("/second")
+	time.Sleep(400 * time.Millisecond)
+	_ = second.Close()
+	time.Sleep(400 * time.Millisecond)
+	third := ask("/third")
+	time.Sleep(200 * time.Millisecond) // it is refused at once if there is no room
+	_ = first.Close()
+	defer third.Close()
+	select {
+	case line := <-service.begun: // the third has the connection now
+		return line
+	case <-time.After(2 * time.Second):
+		return "the third request was refused"
+	}
 }
