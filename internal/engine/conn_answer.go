@@ -39,13 +39,13 @@ func (c *conn) relay(s *stream) error {
 	if framing == http1.UntilClose {
 		s.closing = true
 	}
-	switch s.resp.Framing {
-	case http1.NoBody:
+	switch {
+	case s.resp.Framing == http1.NoBody:
 		if err := c.write(s.out, nil); err != nil {
 			return clientError{err}
 		}
 		return nil
-	case http1.Length:
+	case s.resp.Framing == http1.Length && framing == http1.NoBody:
 		return c.relayLength(s)
 	}
 	return c.relayChunks(s, framing)
@@ -72,10 +72,10 @@ func (s *stream) answerTrailers() *header.List {
 func (s *stream) downstreamFraming() http1.Framing {
 	h := &s.resp.Headers
 	head := string(s.req.Method) == "HEAD"
-	if s.resp.Framing == http1.Length || h.Has("content-length") || s.status < 200 || s.status == 204 || s.status == 304 {
+	if h.Has("content-length") || s.status < 200 || s.status == 204 || s.status == 304 {
 		return http1.NoBody
 	}
-	if s.resp.Framing == http1.NoBody && !head {
+	if !head && (s.resp.Framing == http1.NoBody || s.resp.Framing == http1.Length && s.resp.ContentLength == 0) {
 		h.Add(hContentLength, vZero)
 		return http1.NoBody
 	}
@@ -135,12 +135,13 @@ func (c *conn) writeFirst(s *stream, data []byte) error {
 const copyLimit = 8 << 10
 
 // relayChunks passes a body on whose end the service marks by chunks or by closing
-// its connection.
+// its connection, or whose length the client is not told.
 func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 	x := &s.up
+	left := s.resp.ContentLength
 	for {
 		head := len(s.out)
-		done, err := s.takeChunks(framing)
+		done, err := s.takeChunks(framing, &left)
 		if err != nil {
 			// What came before the fault in the same read is not passed on,
 			// but the head is; and the whole body if only its trailers are bad.
@@ -183,23 +184,14 @@ func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 }
 
 // takeChunks appends what is in the window to the output, framed for the client.
-func (s *stream) takeChunks(framing http1.Framing) (done bool, err error) {
-	x := &s.up
-	for x.r < x.w && !done {
-		data, n := x.buf[x.r:x.w], x.w-x.r
-		if s.resp.Framing == http1.Chunked {
-			var perr *http1.Error
-			data, n, done, perr = x.chunk.Next(x.buf[x.r:x.w])
-			if perr != nil {
-				return false, perr
-			}
-			if n == 0 && !done {
-				return false, nil
-			}
+func (s *stream) takeChunks(framing http1.Framing, left *int64) (done bool, err error) {
+	for !done {
+		var data []byte
+		if data, done, err = s.up.take(left); err != nil {
+			return false, err
 		}
-		x.r += n
 		if len(data) == 0 {
-			continue
+			break
 		}
 		s.sent += int64(len(data))
 		if framing == http1.Chunked {

@@ -442,7 +442,7 @@ func (x *exchange) release(now time.Time) {
 	if sent && x.s.client.ended() {
 		x.conn.Finish()
 	}
-	if !sent || x.s.resp.Close || x.r != x.w || !x.s.client.ended() {
+	if !sent || x.s.resp.Close || x.r != x.w || !x.s.client.ended() || x.s.unusualBody() {
 		x.drop()
 		return
 	}
@@ -452,6 +452,19 @@ func (x *exchange) release(now time.Time) {
 		return
 	}
 	c.Release(now)
+}
+
+// unusualBody reports whether the request had a body where some services look for
+// none, and then read the next request there: its connection is not used again.
+func (s *stream) unusualBody() bool {
+	if s.req.Framing == http1.NoBody {
+		return false
+	}
+	switch string(s.req.Method) {
+	case "GET", "HEAD", "OPTIONS", "DELETE", "TRACE":
+		return true
+	}
+	return false
 }
 
 // take returns what is in the window of the answer's body, without its framing,

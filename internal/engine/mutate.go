@@ -69,6 +69,9 @@ func compileMutation(o *corev3.HeaderValueOption) (mutation, error) {
 	if name == "" || name[0] == ':' || name == "host" {
 		return c, fmt.Errorf("header %q may not be set", name)
 	}
+	if name == "content-length" || name == "transfer-encoding" {
+		return c, fmt.Errorf("header %q may not be set: the body's length is the message's own", name)
+	}
 	value := o.GetHeader().GetValue()
 	if raw := o.GetHeader().GetRawValue(); len(raw) > 0 {
 		value = string(raw)

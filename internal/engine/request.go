@@ -166,12 +166,9 @@ func (s *stream) appendTo(h *header.List, name []byte, separator string, value [
 }
 
 // dropHopByHop removes what concerns only the connection to the client (RFC 9110
-// section 7.6.1), the fields that Connection names among it.
+// section 7.6.1). What the connection field names the codec has taken away.
 func (s *stream) dropHopByHop() {
 	h := &s.req.Headers
-	if named, ok := h.Get("connection"); ok {
-		s.dropNamed(named)
-	}
 	if !s.upgraded {
 		h.Remove("connection")
 		h.Remove("upgrade")
@@ -179,8 +176,11 @@ func (s *stream) dropHopByHop() {
 	h.Remove("keep-alive")
 	h.Remove("proxy-connection")
 	h.Remove("transfer-encoding")
+	// Some services take an underscore for a hyphen, and these for the framing.
+	h.Remove("transfer_encoding")
+	h.Remove("content_length")
 	if te, ok := h.Get("te"); ok {
-		if bytes.Contains(te, []byte("trailers")) {
+		if hasTrailers(te) {
 			h.Set([]byte("te"), []byte("trailers"))
 		} else {
 			h.Remove("te")
@@ -191,18 +191,16 @@ func (s *stream) dropHopByHop() {
 	}
 }
 
-func (s *stream) dropNamed(list []byte) {
-	for len(list) > 0 {
-		var name []byte
-		name, list, _ = bytes.Cut(list, []byte(","))
-		name = bytes.TrimSpace(name)
-		if len(name) == 0 || equalFoldText(name, "close") || equalFoldText(name, "keep-alive") || equalFoldText(name, "upgrade") || equalFoldText(name, "te") {
-			continue
+// hasTrailers reports whether a te field has the word.
+func hasTrailers(te []byte) bool {
+	for len(te) > 0 {
+		var word []byte
+		word, te, _ = bytes.Cut(te, []byte(","))
+		if string(bytes.TrimSpace(word)) == "trailers" {
+			return true
 		}
-		low := s.arena.Copy(name)
-		lower(low)
-		s.req.Headers.Remove(string(low))
 	}
+	return false
 }
 
 func equalFoldText(b []byte, low string) bool {

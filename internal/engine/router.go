@@ -72,7 +72,21 @@ func (s *stream) beginUpstreamRequest() {
 	for _, m := range ms {
 		m.apply(s, &s.req.Headers)
 	}
+	s.frameRequest()
 	s.rewriteRequest()
+}
+
+// frameRequest sends a body in chunks whose length is not told any more, because the
+// connection field named content-length or the route removes it: without either the
+// body would be read as requests.
+func (s *stream) frameRequest() {
+	if s.req.Framing != http1.Length || s.req.Headers.Has("content-length") {
+		return
+	}
+	s.req.Framing = http1.NoBody
+	if s.req.ContentLength > 0 {
+		s.req.Framing = http1.Chunked
+	}
 }
 
 // nextAttempt counts an attempt and writes the headers that tell of it.

@@ -36,6 +36,7 @@ var (
 	errAuthority      = refused(400, "http.invalid_authority", "malformed host")
 	errUnderscore     = refused(400, "http1.unexpected_underscore", "a field name with an underscore")
 	errLengthChunked  = refused(400, "http1.content_length_and_chunked_not_allowed", "content-length beside transfer-encoding")
+	errNominated      = refused(400, "http1.connection_header_rejected", "the connection field names what it may not")
 	errConnectBody    = refused(400, "http1.body_disallowed", "CONNECT with a body")
 	errTooLarge       = refused(431, "http1.headers_too_large", "the head is too large")
 	errTooMany        = refused(431, "http1.too_many_headers", "too many fields")

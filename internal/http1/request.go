@@ -125,6 +125,14 @@ func (r *Request) parseHead(lines []byte, o *Options) *Error {
 	if err := r.frame(&m, o); err != nil {
 		return err
 	}
+	if m.upgrades() {
+		r.takeUpgrade(m.upgrade)
+	}
+	if r.Upgrade == nil {
+		if err := r.dropNominated(); err != nil {
+			return err
+		}
+	}
 	named, err := r.resolveTarget(o)
 	if err != nil {
 		return err
@@ -138,9 +146,6 @@ func (r *Request) parseHead(lines []byte, o *Options) *Error {
 	r.Close = m.closes(r.Minor)
 	r.KeepAlive10 = r.Minor == 0 && !r.Close
 	r.Expect100 = m.expect != nil && equalFold(m.expect, "100-continue")
-	if m.upgrades() {
-		r.takeUpgrade(m.upgrade)
-	}
 	return nil
 }
 

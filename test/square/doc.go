@@ -52,6 +52,14 @@
 // as long as they still differ, and prints what remains as a script, ready to be
 // kept under test/scripts.
 //
+// # Smuggling
+//
+// TestSmuggling and TestSmugglingHTTP2 send requests that are framed in two ways at
+// once (CL.TE, TE.CL, TE.TE, CL.0, folded and bare lines, chunk extensions, HTTP/2)
+// to services that read a strict or a lenient dialect of HTTP/1.1, and compare what
+// these have read with what the engine says to have sent. TestAnswersAreNotMixed
+// does it for answers.
+//
 // # Environment
 //
 //	SQUARE_CORNERS   the corners to run, first the one that is right: envoy,engine
