@@ -75,8 +75,8 @@ func (b *bench) through(s *pausing, config string) {
 // whole or in part, are neither lost nor taken for a leave.
 func TestWatchedClientsGetTheirAnswers(t *testing.T) {
 	s := servePauses(t)
-	b := start(t, bootstrap("common_http_protocol_options: {idle_timeout: 0.5s}", plainRoute, ""))
-	b.through(s, bootstrap("common_http_protocol_options: {idle_timeout: 0.5s}", plainRoute, "")) // shorter than some waits
+	b := start(t, bootstrap("", plainRoute, ""))
+	b.through(s, bootstrap("", plainRoute, ""))
 	var clients sync.WaitGroup
 	for i := range 40 {
 		clients.Go(func() {
@@ -88,7 +88,7 @@ func TestWatchedClientsGetTheirAnswers(t *testing.T) {
 			defer c.Close()
 			r := bufio.NewReader(c)
 			random := rand.New(rand.NewPCG(uint64(i), 1))
-			next := func() string { return fmt.Sprintf("/%d", random.IntN(700)) }
+			next := func() string { return fmt.Sprintf("/%d", random.IntN(350)) }
 			path := next()
 			rest := "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"
 			for n := range 6 {
@@ -122,6 +122,18 @@ func TestWatchedClientsGetTheirAnswers(t *testing.T) {
 		})
 	}
 	clients.Wait()
+}
+
+// TestAWatchIsNoIdleTime: the limit of idle clients does not end a watch, nor a watch
+// the connection.
+func TestAWatchIsNoIdleTime(t *testing.T) {
+	s := servePauses(t)
+	config := bootstrap("common_http_protocol_options: {idle_timeout: 0.3s}", plainRoute, "")
+	b := start(t, config)
+	b.through(s, config)
+	if r := b.dial().Do([]byte("GET /700 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET"); r.Status != 200 || string(r.Body) != "/700" {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestClientsThatLeaveOverTLS: a watch needs no look into the TLS.

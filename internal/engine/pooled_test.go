@@ -101,7 +101,7 @@ func TestALongAnswerIsNoIdleStream(t *testing.T) {
 			}
 			_, _ = io.WriteString(c, "0\r\n\r\n")
 		})
-		b := start(t, behind(port, "stream_idle_timeout: 0.15s"))
+		b := start(t, behind(port, "stream_idle_timeout: 0.3s"))
 		if r := b.dial().Do(get("/", ""), "GET"); r.End != "" || len(r.Body) != 2*parts {
 			t.Errorf("%s: %d bytes and %q, want %d", strings.TrimSpace(head), len(r.Body), r.End, 2*parts)
 		}
