@@ -446,7 +446,9 @@ func (c *conn) close() {
 // received counts what a read brought, and notes who ended the connection.
 func (c *conn) received(n int, err error) {
 	c.count.manager.CxReceived.Add(uint64(n))
-	c.count.remote = c.count.remote || n == 0 && endedByPeer(err)
+	if n == 0 && endedByPeer(err) {
+		c.count.remote.Store(true)
+	}
 }
 
 // write sends a, then b, in as few system calls as it can.

@@ -67,7 +67,8 @@ func (c *conn) serveHTTP2() {
 	}
 	initial := c.in[:c.w]
 	err := session.Run(initial)
-	c.count.remote, c.count.active = counted.ended, session.CutOff()
+	c.count.remote.Store(counted.ended)
+	c.count.active.Store(session.CutOff())
 	if err != nil {
 		var fault *http2.ConnectionError
 		if errors.As(err, &fault) {

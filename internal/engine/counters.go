@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/stats"
@@ -136,9 +137,9 @@ type connCount struct {
 	began    time.Time
 	tls      bool
 	http2    bool
-	spoken   bool // the protocol is known
-	remote   bool // the client ended it
-	active   bool // with a request under way
+	spoken   bool        // the protocol is known
+	remote   atomic.Bool // the client ended it; set by who reads or writes
+	active   atomic.Bool // with a request under way
 }
 
 // open counts a connection whose filter chain is known.
@@ -179,16 +180,16 @@ func (n *connCount) close() {
 	m.CxActive.Add(-1)
 	m.CxDestroy.Inc()
 	m.CxLength.Observe(length)
-	if n.active {
+	if n.active.Load() {
 		m.CxActiveRq.Inc()
 	}
 	switch {
-	case n.remote && n.active:
+	case n.remote.Load() && n.active.Load():
 		m.CxRemoteRq.Inc()
 		fallthrough
-	case n.remote:
+	case n.remote.Load():
 		m.CxRemote.Inc()
-	case n.active:
+	case n.active.Load():
 		m.CxLocalRq.Inc()
 		fallthrough
 	default:
@@ -265,7 +266,8 @@ func (s *stream) leave() {
 func (s *stream) countLost() {
 	s.countReset()
 	if s.conn != nil {
-		s.conn.count.remote, s.conn.count.active = true, true
+		s.conn.count.remote.Store(true)
+		s.conn.count.active.Store(true)
 	}
 }
 
@@ -282,7 +284,7 @@ func (c *conn) countCut() {
 	m.RqTotal.Inc()
 	m.RqHTTP1.Inc()
 	m.RqReset.Inc()
-	c.count.active = true
+	c.count.active.Store(true)
 }
 
 // countUpgrade counts a request that may make a tunnel of its connection.
@@ -384,6 +386,6 @@ func (c *conn) countHandshake(err error) {
 		c.lp.stats.CxConnect.Inc()
 	default:
 		c.lp.tls.Error.Inc()
-		c.count.remote = errors.Is(err, io.EOF)
+		c.count.remote.Store(errors.Is(err, io.EOF))
 	}
 }
