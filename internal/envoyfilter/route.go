@@ -13,7 +13,7 @@ import (
 
 func (a *applier) routeConfigurations() {
 	for _, rc := range a.snapshot.Routes {
-		t := &routeTable{applier: a, rc: rc, origins: make(map[*routev3.Route]diag.Pos)}
+		t := &routeTable{applier: a, rc: rc, origins: make(map[*routev3.Route]places)}
 		t.forget()
 		t.patch()
 		t.remember()
@@ -26,16 +26,26 @@ func (a *applier) routeConfigurations() {
 type routeTable struct {
 	*applier
 	rc      *routev3.RouteConfiguration
-	origins map[*routev3.Route]diag.Pos
+	origins map[*routev3.Route]places
 }
+
+// routeKeys are the keys that go by the index of a route.
+var routeKeys = [...]func(string, string, int) string{xds.RouteKey, xds.CorsKey, xds.ForwardKey}
+
+// places are what the keys lead to for one route; zero for nothing.
+type places [len(routeKeys)]diag.Pos
 
 func (t *routeTable) forget() {
 	for _, vh := range t.rc.GetVirtualHosts() {
 		for i, r := range vh.GetRoutes() {
-			key := xds.RouteKey(t.rc.GetName(), vh.GetName(), i)
-			if pos, ok := t.snapshot.Origins[key]; ok {
-				t.origins[r] = pos
+			var found places
+			for n, of := range routeKeys {
+				key := of(t.rc.GetName(), vh.GetName(), i)
+				found[n] = t.snapshot.Origins[key]
 				delete(t.snapshot.Origins, key)
+			}
+			if found != (places{}) {
+				t.origins[r] = found
 			}
 		}
 	}
@@ -44,8 +54,10 @@ func (t *routeTable) forget() {
 func (t *routeTable) remember() {
 	for _, vh := range t.rc.GetVirtualHosts() {
 		for i, r := range vh.GetRoutes() {
-			if pos, ok := t.origins[r]; ok {
-				t.snapshot.Origins[xds.RouteKey(t.rc.GetName(), vh.GetName(), i)] = pos
+			for n, of := range routeKeys {
+				if pos := t.origins[r][n]; pos != (diag.Pos{}) {
+					t.snapshot.Origins[of(t.rc.GetName(), vh.GetName(), i)] = pos
+				}
 			}
 		}
 	}
@@ -129,7 +141,7 @@ func (t *routeTable) mergeHost(p *patch, vh *routev3.VirtualHost) {
 func (t *routeTable) placeRoutes(p *patch, vh *routev3.VirtualHost) {
 	for _, r := range vh.GetRoutes() {
 		if _, ok := t.origins[r]; !ok {
-			t.origins[r] = p.pos()
+			t.origins[r] = places{p.pos()}
 		}
 	}
 }

@@ -133,6 +133,9 @@ func (b *routeBuilder) filters(out *routev3.Route) bool {
 	}
 	if p := b.in.GetCorsPolicy(); p != nil {
 		b.t.policyOrigin[out] = b.from.Position(b.path + ".corsPolicy")
+		if p.GetUnmatchedPreflights() == networking.CorsPolicy_FORWARD {
+			b.t.forwardOrigin[out] = b.from.Position(b.path + ".corsPolicy.unmatchedPreflights")
+		}
 		return add(filterCORS, b.t.pack(b.from, b.path+".corsPolicy", corsPolicy(p)))
 	}
 	return true

@@ -44,6 +44,9 @@ func (t *translator) routeConfig(name string, servers []*server) {
 			if pos, ok := t.policyOrigin[r]; ok {
 				t.out.Origins[xds.CorsKey(name, vh.proto.GetName(), i)] = pos
 			}
+			if pos, ok := t.forwardOrigin[r]; ok {
+				t.out.Origins[xds.ForwardKey(name, vh.proto.GetName(), i)] = pos
+			}
 		}
 	}
 	slices.SortStableFunc(rc.VirtualHosts, func(a, b *routev3.VirtualHost) int {

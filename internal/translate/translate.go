@@ -45,9 +45,9 @@ func Snapshot(set *resource.Set, o Options) (*xds.Snapshot, diag.List) {
 		domain:       cmp.Or(o.MeshDomain, "cluster.local"),
 		now:          o.Now,
 		origin:       make(map[*routev3.Route]diag.Pos),
-		policyOrigin: make(map[*routev3.Route]diag.Pos),
-		told:         make(map[string]bool),
-		out:          &xds.Snapshot{Origins: make(map[string]diag.Pos)},
+		policyOrigin: make(map[*routev3.Route]diag.Pos), forwardOrigin: make(map[*routev3.Route]diag.Pos),
+		told: make(map[string]bool),
+		out:  &xds.Snapshot{Origins: make(map[string]diag.Pos)},
 	}
 	t.services = t.collectServices()
 	t.rules = t.collectRules()
@@ -82,6 +82,9 @@ type translator struct {
 	origin map[*routev3.Route]diag.Pos
 	// policyOrigin does so for the CORS policy of a route that has one.
 	policyOrigin map[*routev3.Route]diag.Pos
+	// forwardOrigin is where a policy says that preflights which it does not allow
+	// are passed on.
+	forwardOrigin map[*routev3.Route]diag.Pos
 	// told holds the diagnostics that a route of several matches would repeat.
 	told map[string]bool
 

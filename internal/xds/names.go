@@ -62,3 +62,10 @@ func ClusterHTTP2Key(name string) string { return "http2/" + name }
 
 // SecretKey is the key of a TLS secret.
 func SecretKey(name string) string { return "secret/" + name }
+
+// ForwardKey is the key of the user's wish to pass on the preflights that the policy
+// of the route that RouteKey names does not allow. Envoy's message has the wish also
+// where nobody wrote it; this key is there only where somebody did.
+func ForwardKey(routeConfig, vhost string, index int) string {
+	return fmt.Sprintf("forward/%s/%s/%d", routeConfig, vhost, index)
+}
