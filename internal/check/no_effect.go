@@ -24,5 +24,5 @@ func noEffect() *Check {
 }
 
 func hasEffect(r *resource.Resource) bool {
-	return r.Spec != nil && r.Kind != resource.KindSidecar
+	return r.Spec != nil && r.Kind != resource.KindSidecar && (r.Kind != resource.KindConfigMap || r.IsMeshSettings())
 }

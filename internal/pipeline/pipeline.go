@@ -18,6 +18,8 @@ import (
 // command that takes them makes the same snapshot of the same input.
 type Options struct {
 	Translate translate.Options
+	// Profile is what becomes of the CORS policies.
+	Profile Profile
 	// Ports are used to find listeners that would collide.
 	Ports xds.Ports
 	// AllowUnenforced serves a configuration although it asks for protection
@@ -72,16 +74,17 @@ func (b *Builder) Build(u *source.Update) *Result {
 	set, duplicates := resource.NewSet(rs)
 	diags = append(diags, duplicates...)
 
-	found := check.Run(set, b.checkOptions())
+	served, trial := onTrial(set)
+	found := check.Run(served, b.checkOptions())
 	found = append(found, b.unread(u)...)
 	diags = append(diags, found...)
-	set, made := b.addCertificates(set, badKeys(u))
+	served, made := b.addCertificates(served, badKeys(u))
 	diags = append(diags, made...)
 
 	opts := b.opts.Translate
 	opts.Now = time.Now()
 	opts.AllowUnenforced = b.opts.AllowUnenforced
-	snapshot, translated := translate.Snapshot(set, opts)
+	snapshot, translated := b.opts.Profile.snapshot(served, trial, opts)
 	diags = append(diags, translated...)
 	diags = append(diags, b.opts.Ports.Collisions(snapshot)...)
 	diags.Sort()

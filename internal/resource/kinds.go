@@ -18,6 +18,7 @@ const (
 	KindEnvoyFilter     = "EnvoyFilter"
 	KindSidecar         = "Sidecar"
 	KindSecret          = "Secret"
+	KindConfigMap       = "ConfigMap"
 	KindService         = "Service"
 	KindEndpointSlice   = "EndpointSlice"
 )
@@ -57,6 +58,8 @@ func schemaOf(kind, group string) *schema {
 		s = istio(func() any { return new(networking.Sidecar) }, nil)
 	case KindSecret:
 		s = &schema{versions: []string{"v1"}, object: func() any { return new(corev1.Secret) }}
+	case KindConfigMap:
+		s = &schema{versions: []string{"v1"}, object: func() any { return new(corev1.ConfigMap) }, validate: validateConfigMap}
 	case KindService:
 		s = &schema{versions: []string{"v1"}, object: func() any { return new(corev1.Service) }}
 	case KindEndpointSlice:

@@ -43,6 +43,7 @@ func validateVirtualService(v *validator) {
 		v.noClaims(vs)
 	}
 	v.exportTo(vs.ExportTo)
+	v.enforcementValues()
 }
 
 // appliesToMesh reports whether a VirtualService is for sidecars (too).
