@@ -24,6 +24,9 @@ func (s *stream) log() {
 	s.logEnd()
 	s.observe()
 	s.leave()
+	if s.route != nil && s.route.verdict != nil {
+		s.judge(s.route.verdict)
+	}
 	for _, l := range s.manager.logs {
 		if l.filter == nil || l.filter(s) {
 			l.write(s)

@@ -10,6 +10,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/crossgate/crossgate/internal/harden"
 )
 
 const corsRoute = `
@@ -68,38 +70,61 @@ func TestNoAllocations(t *testing.T) {
 	config := strings.Replace(bootstrap(log, corsRoute, ""), "http_filters:\n", `http_filters:
           - {name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 503, percentage: {numerator: 0}}, delay: {fixed_delay: 1s}}}
 `, 1)
-	b := start(t, strings.ReplaceAll(config, "UP}", fmt.Sprint(port, "}")))
+	config = strings.ReplaceAll(config, "UP}", fmt.Sprint(port, "}"))
+	b := start(t, config)
 	for name, request := range map[string]string{"G": get, "P": preflight} {
-		t.Run(name, func(t *testing.T) {
-			c, err := net.Dial("tcp", b.addr())
-			if err != nil {
-				t.Fatal(err)
+		t.Run(name, func(t *testing.T) { steady(t, b.addr(), request, "200 OK") })
+	}
+	// The same under the profile hardened, and what it refuses.
+	hard, diags := harden.Snapshot(b.snapshot(config), harden.Options{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if diags := b.engine.Publish(hard); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	evil := strings.NewReplacer("x.shop.example", "evil.example", "app.shop.example", "evil.example")
+	for _, tt := range []struct{ name, request, status string }{
+		{"hardened G", get, "200 OK"},
+		{"hardened P", preflight, "200 OK"},
+		{"hardened P, refused for its origin", evil.Replace(preflight), "403 Forbidden"},
+		{"hardened P, refused for its method", strings.Replace(preflight, "POST", "PUT", 1), "403 Forbidden"},
+		{"hardened P, refused for its headers", strings.Replace(preflight, "content-type", "content-type,x-a", 1), "403 Forbidden"},
+		{"hardened G of another origin", evil.Replace(get), "200 OK"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { steady(t, b.addr(), tt.request, tt.status) })
+	}
+}
+
+// steady sends a request again and again over one connection.
+func steady(t *testing.T, addr, request, status string) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	raw, buf := []byte(request), make([]byte, 8192)
+	want := 0
+	once := func() {
+		if _, err := c.Write(raw); err != nil {
+			t.Fatal(err)
+		}
+		if want == 0 {
+			n, err := c.Read(buf)
+			if err != nil || !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 "+status+"\r\n")) {
+				t.Fatalf("%q, %v", buf[:n], err)
 			}
-			defer c.Close()
-			raw, buf := []byte(request), make([]byte, 8192)
-			want := 0
-			once := func() {
-				if _, err := c.Write(raw); err != nil {
-					t.Fatal(err)
-				}
-				if want == 0 {
-					n, err := c.Read(buf)
-					if err != nil || !bytes.HasPrefix(buf[:n], []byte("HTTP/1.1 200 OK\r\n")) {
-						t.Fatalf("%q, %v", buf[:n], err)
-					}
-					want = n
-					return
-				}
-				if _, err := io.ReadFull(c, buf[:want]); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range 200 {
-				once()
-			}
-			if n := testing.AllocsPerRun(2000, once); n != 0 {
-				t.Errorf("%v allocations a request, want 0", n)
-			}
-		})
+			want = n
+			return
+		}
+		if _, err := io.ReadFull(c, buf[:want]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 200 {
+		once()
+	}
+	if n := testing.AllocsPerRun(2000, once); n != 0 {
+		t.Errorf("%v allocations a request, want 0", n)
 	}
 }

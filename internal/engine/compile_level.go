@@ -5,8 +5,10 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -85,6 +87,7 @@ func (c *compiler) settings(levels []level) ([]any, error) {
 
 func (c *compiler) setting(name string, levels []level) (any, error) {
 	var policies []*corsv3.CorsPolicy
+	var steps *headerSteps
 	specific := true // no level so far says anything
 	for _, l := range levels {
 		msg, err := perFilter(l.filters[name])
@@ -102,6 +105,13 @@ func (c *compiler) setting(name string, levels []level) (any, error) {
 			// The filter's own message is accepted here and says nothing.
 		case *faultv3.HTTPFault:
 			return compileFault(m, c.runtime)
+		case *matchingv3.ExtensionWithMatcherPerRoute:
+			// The most specific level alone counts.
+			return compileSkipMatcher(m.GetXdsMatcher(), 0)
+		case *headermutationv3.HeaderMutationPerRoute:
+			if steps, err = steps.and(m.GetMutations()); err != nil {
+				return nil, err
+			}
 		case *routev3.FilterConfig:
 			if !m.GetDisabled() {
 				return nil, fmt.Errorf("a FilterConfig without config that does not disable is not supported")
@@ -115,6 +125,9 @@ func (c *compiler) setting(name string, levels []level) (any, error) {
 			return nil, fmt.Errorf("%T is not supported", m)
 		}
 		specific = specific && msg == nil
+	}
+	if steps != nil {
+		return steps, nil
 	}
 	return corsSetting(policies, c.runtime)
 }

@@ -9,9 +9,11 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	grpcstatsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_stats/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	uuidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
@@ -240,6 +242,11 @@ func (c *compiler) compileFilter(m *manager, f *hcmv3.HttpFilter) (filter, error
 		}, nil
 	case *faultv3.HTTPFault:
 		return c.compileFaultFilter(m, f.GetName(), cfg)
+	case *headermutationv3.HeaderMutation:
+		steps, err := compileHeaderSteps(cfg.GetMutations())
+		return &mutationFilter{slot: c.slots[f.GetName()], base: steps}, err
+	case *matchingv3.ExtensionWithMatcher:
+		return c.compileDelegate(f, cfg)
 	case *grpcstatsv3.FilterConfig:
 		// It only counts: requests do not notice that it is not there.
 		return nil, nil

@@ -105,6 +105,9 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 			}
 		}
 		v.routes = append(v.routes, built)
+		if !built.match.onlyOptions {
+			v.others = append(v.others, built)
+		}
 	}
 	return v, nil
 }
@@ -133,7 +136,7 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 	own.legacyCORS = r.GetRoute().GetCors() //nolint:staticcheck // deprecated and still in force.
 	own.mirrors = r.GetRoute().GetRequestMirrorPolicies()
 	levels := append([]level{own}, outer...)
-	out := &route{name: r.GetName(), match: match, response: responseMutations(levels)}
+	out := &route{name: r.GetName(), match: match, response: responseMutations(levels), verdict: c.verdictOf(r)}
 	if out.settings, err = c.settings(levels); err != nil {
 		return nil, err
 	}

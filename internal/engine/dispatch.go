@@ -107,7 +107,11 @@ func (s *stream) lowerHost() []byte {
 // findRoute takes the first route that matches, in the order of the
 // configuration.
 func (s *stream) findRoute() {
-	for _, r := range s.vhost.routes {
+	list := s.vhost.others
+	if string(s.req.Method) == "OPTIONS" {
+		list = s.vhost.routes
+	}
+	for _, r := range list {
 		if r.match.matches(s) {
 			s.route = r
 			s.target = r.choose(s)
@@ -216,6 +220,15 @@ func (s *stream) setting(slot int) any {
 		return nil
 	}
 	return s.route.settings[slot]
+}
+
+// disabled reports whether the route switches the filter in the slot off.
+func (s *stream) disabled(slot int) bool {
+	if s.route == nil {
+		return false
+	}
+	_, off := s.setting(slot).(disabledFilter)
+	return off
 }
 
 // directResponse is an answer that the configuration holds.

@@ -64,10 +64,15 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.filters.http.fault.v3.HTTPFault": "delay abort upstream_cluster downstream_nodes headers max_active_faults delay_percent_runtime" +
 		" abort_percent_runtime delay_duration_runtime abort_http_status_runtime abort_grpc_status_runtime max_active_faults_runtime" +
 		" | response_rate_limit_percent_runtime disable_downstream_cluster_stats",
-	"envoy.extensions.filters.http.fault.v3.FaultAbort":              "http_status grpc_status header_abort percentage",
-	"envoy.extensions.filters.common.fault.v3.FaultDelay":            "fixed_delay header_delay percentage",
-	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": "common_tls_context require_client_certificate | disable_stateless_session_resumption",
-	"envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext":   "common_tls_context sni auto_host_sni auto_sni_san_validation | max_session_keys",
+	"envoy.extensions.filters.http.fault.v3.FaultAbort":                       "http_status grpc_status header_abort percentage",
+	"envoy.extensions.filters.common.fault.v3.FaultDelay":                     "fixed_delay header_delay percentage",
+	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext":          "common_tls_context require_client_certificate | disable_stateless_session_resumption",
+	"envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext":            "common_tls_context sni auto_host_sni auto_sni_san_validation | max_session_keys",
+	"envoy.extensions.filters.http.header_mutation.v3.HeaderMutation":         "mutations",
+	"envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute": "mutations",
+	"envoy.extensions.filters.http.header_mutation.v3.Mutations":              "request_mutations response_mutations",
+	"envoy.extensions.common.matching.v3.ExtensionWithMatcher":                "xds_matcher extension_config",
+	"envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute":        "xds_matcher",
 	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext": "tls_params tls_certificates tls_certificate_sds_secret_configs alpn_protocols" +
 		" validation_context combined_validation_context validation_context_sds_secret_config",
 	"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext": "default_validation_context validation_context_sds_secret_config",

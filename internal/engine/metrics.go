@@ -60,6 +60,8 @@ func (s *stream) observe() {
 	cache := &s.manager.metrics.unrouted
 	if s.target != nil {
 		cache = s.target.metrics
+	} else if s.refusedFor() != nil {
+		cache = &s.route.verdict.metrics
 	}
 	key := metricKey{
 		status: s.status, flags: s.flags, method: metricMethod(s.req.Method), grpc: s.metricGRPC(), peer: s.peerWorkload(),
@@ -130,6 +132,8 @@ func (s *stream) resolveMetrics(cache *requestMetrics, key metricKey) *stats.Req
 		// Known with the route: an answer of the gateway itself, to a preflight
 		// say, counts for the service that it protects.
 		labels.Service = serviceLabels(s.target.cluster)
+	} else if c := s.refusedFor(); c != nil {
+		labels.Service = serviceLabels(c)
 	}
 	m := s.manager.metrics.store.Requests(labels)
 	old := cache.table.Load()

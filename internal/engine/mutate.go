@@ -46,10 +46,9 @@ func compileMutations(add []*corev3.HeaderValueOption, remove []string, joins fu
 			return nil, fmt.Errorf("headers_to_add[%d]: %w", i, err)
 		}
 		c.joins = joins(c.name)
-		switch c.action {
-		case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
+		if c.overwrites() {
 			m.overwrite = append(m.overwrite, c)
-		default:
+		} else {
 			m.add = append(m.add, c)
 		}
 	}
@@ -159,6 +158,11 @@ func (c *mutation) evaluate(s *stream, h *header.List) []byte {
 		return noBytes
 	}
 	return v
+}
+
+// overwrites reports whether the mutation replaces what is there.
+func (c *mutation) overwrites() bool {
+	return c.action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS || c.action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 }
 
 // noBytes is an empty value that is not nil.

@@ -17,28 +17,35 @@ type originMatch struct {
 }
 
 func compileOrigins(list []*matcherv3.StringMatcher) (originMatch, error) {
-	m := originMatch{exact: map[string]struct{}{}}
+	var m originMatch
 	for i, sm := range list {
 		c, err := compileString(sm)
 		if err != nil {
 			return m, fmt.Errorf("allow_origin_string_match[%d]: %w", i, err)
 		}
-		if c.match([]byte("*")) {
-			m.all = true
-		}
-		if c.kind == matchExact && !c.fold {
-			m.exact[string(c.pattern)] = struct{}{}
-			continue
-		}
-		m.rest = append(m.rest, c)
+		m.all = m.all || c.match([]byte("*"))
+		m.add(c)
 	}
 	return m, nil
 }
 
-func (m *originMatch) match(origin []byte) bool {
-	if m.all {
-		return true
+func (m *originMatch) add(c stringMatch) {
+	if c.kind != matchExact || c.fold {
+		m.rest = append(m.rest, c)
+		return
 	}
+	if m.exact == nil {
+		m.exact = map[string]struct{}{}
+	}
+	m.exact[string(c.pattern)] = struct{}{}
+}
+
+func (m *originMatch) match(origin []byte) bool {
+	return m.all || m.has(origin)
+}
+
+// has reports whether a matcher matches, taken at its word.
+func (m *originMatch) has(origin []byte) bool {
 	if _, ok := m.exact[string(origin)]; ok {
 		return true
 	}

@@ -145,6 +145,7 @@ type routeTable struct {
 type virtualHost struct {
 	name               string
 	routes             []*route
+	others             []*route // those that are not for OPTIONS alone
 	requireTLS         bool
 	attemptCount       bool // x-envoy-attempt-count towards the service
 	attemptCountAnswer bool // and towards the client
@@ -177,6 +178,8 @@ type route struct {
 	// have no target.
 	settings []any
 	response []*mutations
+
+	verdict *verdict // nil: none
 }
 
 // target is one of the clusters of a route with what is configured for it.

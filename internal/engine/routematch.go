@@ -21,10 +21,15 @@ type routeMatch struct {
 	fold     bool
 	re       *regexp.Regexp
 	headers  []headerMatch
+	none     []noneMatch
 	queries  []queryMatch
 	cookies  []cookieMatch
 	fraction *fraction
 	grpc     bool
+
+	// onlyOptions: the method has to be OPTIONS. Such a route is not looked at for
+	// other requests.
+	onlyOptions bool
 }
 
 type pathKind uint8
@@ -69,7 +74,7 @@ func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
 		if err != nil {
 			return out, fmt.Errorf("match.headers[%d]: %w", i, err)
 		}
-		out.headers = append(out.headers, c)
+		out.addHeader(c)
 	}
 	for i, q := range m.GetQueryParameters() {
 		c, err := compileQueryMatch(q)
@@ -99,6 +104,11 @@ func (m *routeMatch) matches(s *stream) bool {
 	}
 	for i := range m.headers {
 		if !m.headers[i].matches(s) {
+			return false
+		}
+	}
+	for i := range m.none {
+		if !m.none[i].matches(s) {
 			return false
 		}
 	}

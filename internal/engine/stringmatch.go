@@ -18,6 +18,7 @@ type stringMatch struct {
 	suffix  []byte // of matchBetween
 	least   int    // bytes between its two ends
 	re      *regexp.Regexp
+	list    *nameList // of matchList
 }
 
 type matchKind uint8
@@ -31,6 +32,8 @@ const (
 	// matchBetween is a regex of the shape LITERAL.*LITERAL or LITERAL.+LITERAL,
 	// which is what most origin patterns are.
 	matchBetween
+	// matchList is a regex for lists of certain names.
+	matchList
 )
 
 // compileString follows StringMatcher (type/matcher/v3/string.proto) and its
@@ -81,8 +84,12 @@ func compileRegex(m *matcherv3.RegexMatcher) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + m.GetRegex() + `)\z`)
 }
 
-// recognise turns a regex into matchBetween if it has that shape.
+// recognise turns a regex into matchBetween or matchList if it has that shape.
 func (s *stringMatch) recognise(text string) {
+	if s.list = recogniseList(text); s.list != nil {
+		s.kind = matchList
+		return
+	}
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil || re.Op != syntax.OpConcat || len(re.Sub) != 3 {
 		return
@@ -104,6 +111,11 @@ func (s *stringMatch) match(b []byte) bool {
 		between := len(b) - len(s.pattern) - len(s.suffix)
 		return between >= s.least && bytes.HasPrefix(b, s.pattern) && bytes.HasSuffix(b, s.suffix) &&
 			bytes.IndexByte(b[len(s.pattern):len(s.pattern)+between], '\n') < 0
+	case matchList:
+		if matched, known := s.list.match(b); known {
+			return matched
+		}
+		return s.re.Match(b)
 	case matchRegex:
 		return s.re.Match(b)
 	case matchExact:
