@@ -23,6 +23,7 @@ type inputFlags struct {
 	node            translate.Node
 	upstreams       []string
 	allowUnenforced bool
+	profile         profileFlags
 }
 
 func (f *inputFlags) register(fs *pflag.FlagSet) {
@@ -33,6 +34,7 @@ func (f *inputFlags) register(fs *pflag.FlagSet) {
 	fs.StringToStringVar(&f.node.Labels, "node-label", maps.Clone(f.node.Labels), "label `key=value` of the gateway's workload, matched by the selector of a Gateway; may be repeated, and replaces the default ones")
 	fs.StringArrayVar(&f.upstreams, "upstream", nil, "`HOST[:PORT]=ADDR:PORT` where a service really is; may be repeated")
 	fs.BoolVar(&f.allowUnenforced, "allow-unenforced", false, "serve although the input asks for protection that is not built yet")
+	f.profile.register(fs)
 }
 
 // options returns what the flags mean, or what is wrong with them.
@@ -43,6 +45,10 @@ func (f *inputFlags) options() (pipeline.Options, error) {
 	}
 	if f.namespace == "" {
 		return o, usagef("--namespace: must not be empty")
+	}
+	var err error
+	if o.Profile, err = f.profile.profile(); err != nil {
+		return o, err
 	}
 	type service struct {
 		host string

@@ -30,8 +30,8 @@ type entry struct {
 	cors  *corsv3.CorsPolicy // nil: none
 }
 
-// entries lists the ways through a snapshot in the order of its listeners,
-// virtual hosts and routes.
+// entries lists the ways through a snapshot that users have written, in the order of
+// its listeners, virtual hosts and routes.
 func entries(s *xds.Snapshot, ports xds.Ports) []entry {
 	routes := make(map[string]*routev3.RouteConfiguration, len(s.Routes))
 	for _, rc := range s.Routes {
@@ -58,6 +58,9 @@ func appendVirtualHosts(list []entry, rc *routev3.RouteConfiguration) []entry {
 	for _, vh := range rc.GetVirtualHosts() {
 		for _, domain := range vh.GetDomains() {
 			for _, r := range vh.GetRoutes() {
+				if xds.RouteMetadata(r, xds.MetadataReason) != "" {
+					continue // made beside the user's own
+				}
 				list = append(list, entry{host: domain, route: r, cors: corsOf(r)})
 			}
 		}

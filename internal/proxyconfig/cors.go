@@ -95,6 +95,9 @@ func aliasHost(config string, vh *routev3.VirtualHost, positions map[string]stri
 		return h, err
 	}
 	for i, r := range vh.GetRoutes() {
+		if xds.RouteMetadata(r, xds.MetadataReason) != "" {
+			continue // the policy of the route behind it
+		}
 		key := xds.CorsKey(config, vh.GetName(), i)
 		if err := add(RouteLabel(r), key, r.GetTypedPerFilterConfig()); err != nil {
 			return h, err
