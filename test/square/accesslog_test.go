@@ -30,7 +30,7 @@ func TestGuideAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	desk := rawhttp.NewDesk()
-	logs := logsOf(t, planes, bootstrapOf(t, s, desk), desk, s.Cases())
+	logs := logsOf(t, planes, bootstrapOf(t, s, desk, profileIstio), desk, s.Cases())
 	for _, line := range logs[0] {
 		for _, field := range []string{"timestamp", "method", "path", "origin", "response_code", "cors_allow_origin", "cors_allow_methods"} {
 			if _, ok := line[field]; !ok {

@@ -122,10 +122,16 @@ func (c *Corner) send(conn *rawhttp.Conn, tc *Case) Answer {
 	return Answer{Response: resp, Upstream: c.desk.Take(id)}
 }
 
-// translate makes the bootstrap of the resources in dir; certificates and keys go
-// to keys.
-func translate(crossgate, dir, keys string) ([]byte, error) {
-	cmd := exec.Command(crossgate, "translate", dir, "--as", "bootstrap", "--key-dir", keys)
+// The profiles that scripts of resources run with, in their order.
+const (
+	profileIstio    = "istio"
+	profileHardened = "hardened"
+)
+
+// translate makes the bootstrap of the resources in dir under a profile; certificates
+// and keys go to keys.
+func translate(crossgate, profile, dir, keys string) ([]byte, error) {
+	cmd := exec.Command(crossgate, "translate", dir, "--as", "bootstrap", "--key-dir", keys, "--profile", profile)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

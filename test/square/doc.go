@@ -42,6 +42,9 @@
 //	upstream: raw "HTTP/1.1 200 OK\r\n\r\n"
 //	upstream: fail 2              closes the first two; "fail 2 503" answers them so
 //
+// Resources run twice, with the profiles istio and hardened. Where the second answers
+// in another way, its answer follows the first after the line "hardened:".
+//
 // The lines from the arrow on are the complete answer, as Answer.Lines prints it.
 // -update writes them, from the real Envoy only.
 //

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestGuideTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := map[string]bool{}
+	shown, otherwise := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {
@@ -32,6 +33,15 @@ func TestGuideTable(t *testing.T) {
 		}
 		for _, m := range caseID.FindAllStringSubmatch(string(data), -1) {
 			shown[m[1]] = true
+		}
+		s, err := ParseScript(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range s.blocks {
+			for _, m := range caseID.FindAllStringSubmatch(strings.Join(b.head, "\n"), -1) {
+				otherwise[m[1]] = otherwise[m[1]] || b.test != nil && b.test.Hardened != nil
+			}
 		}
 	}
 	stated := map[string]bool{}
@@ -48,6 +58,10 @@ func TestGuideTable(t *testing.T) {
 		}
 		if !regexp.MustCompile(`^(true|true with hardened|false|open|as the rows above)\b`).MatchString(cells[1]) {
 			t.Errorf("docs/guide.md:%d: no verdict: %q", i+1, cells[1])
+		}
+		if strings.HasPrefix(cells[1], "true with hardened") && !strings.Contains(cells[2], "`test/") &&
+			!slices.ContainsFunc(caseID.FindAllStringSubmatch(cells[2], -1), func(m []string) bool { return otherwise[m[1]] }) {
+			t.Errorf("docs/guide.md:%d: no request shows that the profile hardened answers otherwise", i+1)
 		}
 		for _, m := range caseID.FindAllStringSubmatch(cells[2], -1) {
 			stated[m[1]] = true

@@ -271,7 +271,7 @@ func TestMirrorsOfVirtualService(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "mirror.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bootstrap, err := translate(gate.Binary(t), dir, t.TempDir())
+	bootstrap, err := translate(gate.Binary(t), profileIstio, dir, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -368,6 +368,6 @@ func layoutRoutes(crossgate, dir string, sites []*site, upPort int) ([]byte, map
 			return nil, nil, err
 		}
 	}
-	out, err := translate(crossgate, in, dir)
+	out, err := translate(crossgate, profileIstio, in, dir)
 	return out, where, err
 }

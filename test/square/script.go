@@ -40,7 +40,13 @@ type Case struct {
 	Plan     rawhttp.Plan
 	// Want is the expected answer as Answer.Lines; nil if there is none yet.
 	Want []string
+	// Hardened is what the profile hardened answers, where that differs; nil if it
+	// does not.
+	Hardened []string
 }
+
+// hardenedMark parts the two answers in a script.
+const hardenedMark = "hardened:"
 
 // Request is what a case sends.
 type Request struct {
@@ -110,6 +116,9 @@ func (s *Script) Format() []byte {
 		lines := bl.head
 		if bl.test != nil {
 			lines = append(lines[:len(lines):len(lines)], bl.test.Want...)
+			if bl.test.Hardened != nil {
+				lines = append(append(lines, hardenedMark), bl.test.Hardened...)
+			}
 		}
 		b.WriteString(strings.Join(lines, "\n") + "\n")
 	}
@@ -179,6 +188,9 @@ func parseBlock(lines []string, start int, each *rawhttp.Fields) (block, error) 
 		return b, nil
 	}
 	b.test = &Case{Line: first, Want: want}
+	if i := slices.Index(want, hardenedMark); i >= 0 {
+		b.test.Want, b.test.Hardened = want[:i], want[i+1:]
+	}
 	for i, l := range body {
 		if err := b.test.parseLine(l, i == 0); err != nil {
 			return b, fmt.Errorf("%d: %w", first+i, err)

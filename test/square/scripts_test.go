@@ -3,6 +3,7 @@ package square
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,18 +40,9 @@ func runScript(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk := rawhttp.NewDesk()
-	corners, err := start(planes, t.TempDir(), bootstrapOf(t, s, desk), desk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stop(corners); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, c := range s.Cases() {
-		runCase(t, corners, c)
+	runProfile(t, s, planes, profileIstio)
+	if _, ok := s.file(bootstrapFile); !ok {
+		t.Run(profileHardened, func(t *testing.T) { runProfile(t, s, planes, profileHardened) })
 	}
 	if *update && !t.Failed() {
 		if err := os.WriteFile(file, s.Format(), 0o644); err != nil {
@@ -59,9 +51,26 @@ func runScript(t *testing.T, file string) {
 	}
 }
 
+// runProfile runs all cases under one profile; of a bootstrap there is one.
+func runProfile(t *testing.T, s *Script, planes []plane, profile string) {
+	desk := rawhttp.NewDesk()
+	corners, err := start(planes, t.TempDir(), bootstrapOf(t, s, desk, profile), desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stop(corners); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range s.Cases() {
+		runCase(t, corners, c, profile)
+	}
+}
+
 // runCase sends the request to all corners and compares their answers with the
 // expectation, and with each other.
-func runCase(t *testing.T, corners []*Corner, c *Case) {
+func runCase(t *testing.T, corners []*Corner, c *Case, profile string) {
 	answers := make([][]string, len(corners))
 	for i, corner := range corners {
 		a, err := corner.do(c)
@@ -71,11 +80,15 @@ func runCase(t *testing.T, corners []*Corner, c *Case) {
 		}
 		answers[i] = a.Lines()
 	}
+	want, whose := c.Want, "script"
+	if profile == profileHardened && c.Hardened != nil {
+		want = c.Hardened
+	}
 	if *update && corners[0].Name == "envoy" {
-		c.Want = answers[0]
+		c.record(answers[0], profile)
+		want = answers[0]
 	}
 	// The first corner must answer as the script says, the others as the first.
-	want, whose := c.Want, "script"
 	for i, got := range answers {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("requests:%d: %s %s: (-%s +%s)\n%s", c.Line, c.Request.Method, c.Request.Target, whose, corners[i].Name, diff)
@@ -84,9 +97,22 @@ func runCase(t *testing.T, corners []*Corner, c *Case) {
 	}
 }
 
-// bootstrapOf returns the script's bootstrap, or that of its resources, and
-// starts the upstreams that it names.
-func bootstrapOf(t *testing.T, s *Script, desk *rawhttp.Desk) []byte {
+// record takes an answer into the script; that of the profile hardened where it is
+// another one.
+func (c *Case) record(answer []string, profile string) {
+	switch {
+	case profile == profileIstio:
+		c.Want = answer
+	case slices.Equal(c.Want, answer):
+		c.Hardened = nil
+	default:
+		c.Hardened = answer
+	}
+}
+
+// bootstrapOf returns the script's bootstrap, or that of its resources under the
+// profile, and starts the upstreams that it names.
+func bootstrapOf(t *testing.T, s *Script, desk *rawhttp.Desk, profile string) []byte {
 	t.Helper()
 	upstreams := map[string]*rawhttp.Upstream{}
 	port := func(name string) (int, error) {
@@ -117,7 +143,7 @@ func bootstrapOf(t *testing.T, s *Script, desk *rawhttp.Desk) []byte {
 			t.Fatal(err)
 		}
 	}
-	out, err := translate(gate.Binary(t), dir, t.TempDir())
+	out, err := translate(gate.Binary(t), profile, dir, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
