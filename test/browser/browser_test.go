@@ -75,13 +75,21 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("%d requests reached the service, want the three PUTs", n)
 	}
 
-	// What the lists do not have is refused by the browser.
+	// What the lists do not have is refused by the gateway, which says nothing else.
+	refused := "PreflightMissingAllowOriginHeader"
+	testLists(t, s, refused, refused)
+}
+
+// testLists asks for a method and a header that document 08 does not list.
+func testLists(t *testing.T, s *stage, method, header string) {
+	t.Helper()
+	app := s.browser.open(appPage)
 	for _, tt := range []struct {
 		init   fields
 		reason string
 	}{
-		{fields{"method": "PATCH"}, "MethodDisallowedByPreflightResponse"},
-		{fields{"headers": fields{"x-other": "1"}}, "HeaderDisallowedByPreflightResponse"},
+		{fields{"method": "PATCH"}, method},
+		{fields{"headers": fields{"x-other": "1"}}, header},
 	} {
 		if r := app.fetch(api+"/api/refused", tt.init); r.Failed != tt.reason {
 			t.Errorf("%v: %+v, want %s", tt.init, r, tt.reason)
@@ -90,6 +98,13 @@ func TestCredentials(t *testing.T) {
 	if n := len(s.service.got("/api/refused")); n != 0 {
 		t.Errorf("%d refused requests reached the service", n)
 	}
+}
+
+// TestIstioLeavesItToTheBrowser: with the profile istio the gateway tells the lists
+// and the browser refuses.
+func TestIstioLeavesItToTheBrowser(t *testing.T) {
+	s := playProfile(t, guideDocument(t, "08-api-cors-credentials"), "istio")
+	testLists(t, s, "MethodDisallowedByPreflightResponse", "HeaderDisallowedByPreflightResponse")
 }
 
 // TestOtherOrigin shows what a page of another origin can and cannot do.
@@ -130,14 +145,14 @@ spec:
   - match: [{uri: {prefix: /short}}]
     corsPolicy:
       allowOrigins: [{exact: "https://app.example.com"}]
-      allowMethods: [GET, PUT, PATCH, DELETE]
+      allowMethods: [GET, POST, PUT, PATCH, DELETE]
       allowHeaders: [content-type, x-custom, authorization]
       maxAge: 1s
     route: [{destination: {host: api-service, port: {number: 8080}}}]
   - match: [{uri: {prefix: /api}}]
     corsPolicy:
       allowOrigins: [{exact: "https://app.example.com"}]
-      allowMethods: [GET, PUT, PATCH, DELETE]
+      allowMethods: [GET, POST, PUT, PATCH, DELETE]
       allowHeaders: [content-type, x-custom, authorization]
       maxAge: 1h
     route: [{destination: {host: api-service, port: {number: 8080}}}]
@@ -251,11 +266,11 @@ func TestPolicyUpdate(t *testing.T) {
 	if r := app.fetch(api+"/api", put); r.Status != 200 {
 		t.Fatalf("before the change: %+v", r)
 	}
-	s.change(t, strings.ReplaceAll(shortPolicy, "[GET, PUT, PATCH, DELETE]", "[GET]"))
+	s.change(t, strings.ReplaceAll(shortPolicy, "[GET, POST, PUT, PATCH, DELETE]", "[GET]"))
 	if r := app.fetch(api+"/api", put); r.Status != 200 {
 		t.Errorf("a remembered preflight: %+v", r)
 	}
-	if r := app.fetch(api+"/api/other", put); r.Failed != "MethodDisallowedByPreflightResponse" {
+	if r := app.fetch(api+"/api/other", put); r.Failed != "PreflightMissingAllowOriginHeader" {
 		t.Errorf("a new preflight: %+v", r)
 	}
 }

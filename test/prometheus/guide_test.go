@@ -88,12 +88,19 @@ func TestGuideQueries(t *testing.T) {
 	})
 }
 
+// serveGuide serves the guide's example as Istio would: the service gets the
+// preflights that the policy does not allow.
 func serveGuide(t *testing.T) *gate.Gate {
+	t.Helper()
+	return serveProfile(t, "istio")
+}
+
+func serveProfile(t *testing.T, profile string) *gate.Gate {
 	t.Helper()
 	prometheusTool.Require(t)
 	backend := startService(t, service{refusalTime})
 	return gate.ServeOn(t, 443, filepath.Join(tool.Root(), "test/analyze/testdata/14-complete-example.yaml"),
-		"--dev-certs", "--upstream", "api-service.production:8080="+backend)
+		"--dev-certs", "--upstream", "api-service.production:8080="+backend, "--profile", profile)
 }
 
 // compareCounts compares every series of the gateway's requests with what the client
@@ -256,4 +263,25 @@ func TestScrapeConfig(t *testing.T) {
 			t.Errorf("%+v", target)
 		}
 	}
+}
+
+// TestRejectionRate: with the profile hardened the guide's query shows the preflights
+// that the gateway refuses, under the name of the service that they were meant for.
+func TestRejectionRate(t *testing.T) {
+	prometheusTool.Require(t)
+	g := serveProfile(t, "hardened")
+	p := startPrometheus(t, scrape{path: "/stats/prometheus", port: 15090}.config(g.Addr(15090), interval))
+	c := newClient(t, g)
+	// The service would answer this one; the gateway does not let it get there.
+	partner := answered
+	partner.status = 403
+	c.warmUp(t, allowed, refused, partner, read, foreign)
+	p.waitFor(t, total(c.sent, isPreflight))
+	c.rounds(t, 20, 4*time.Second, slices.Concat(slices.Repeat([]kind{allowed}, 7), []kind{refused, partner, partner, read, foreign})...)
+	at := p.waitFor(t, total(c.sent, isPreflight))
+	if t.Failed() {
+		return
+	}
+	compareCounts(t, p, c.sent)
+	within(t, one(t, p.query(t, guideQueries(t)[1], at)).value, 0.3, 0.01)
 }
