@@ -78,6 +78,7 @@ func Codes() []Code {
 		{"CG0502", "A preflight does not tell all that a route asks for."},
 		{"CG0503", "A CORS policy is left as Istio has it, because the profile hardened cannot enforce it."},
 		{"CG0504", "A CORS policy on trial is tried on nothing."},
+		{"CG0505", "Regular expressions are larger than a stock Envoy takes without being told to."},
 		{"IST0002", "A field is deprecated."},
 		{"IST0101", "An object is referred to that does not exist."},
 		{"IST0106", "The object has not the form or the values that its kind demands."},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crossgate/crossgate/internal/devkit"
+	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/pipeline"
 	"github.com/crossgate/crossgate/internal/resource"
 	"github.com/crossgate/crossgate/internal/source"
@@ -82,6 +83,12 @@ func (p *program) translate(paths []string, f translateFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.as != asBootstrap {
+		// A bootstrap has the line that lifts the limit.
+		if err := p.printDiagnostics(res.Snapshot.LargeRegexes()); err != nil {
+			return err
+		}
+	}
 	out, err := render(res.Snapshot)
 	if err != nil {
 		return err
@@ -98,18 +105,23 @@ func (p *program) translate(paths []string, f translateFlags) error {
 // build makes the snapshot of the paths and prints what is wrong with them to
 // standard error.
 func (p *program) build(paths []string, opts pipeline.Options, parse resource.ParseOptions) (*pipeline.Result, error) {
-	printer, err := newPrinter(p.stderr, outputText, colorAuto)
-	if err != nil {
-		return nil, err
-	}
 	res := pipeline.NewBuilder(opts).Build(source.Load(paths, p.stdin, parse))
-	if err := printer.print(res.Diags); err != nil {
+	if err := p.printDiagnostics(res.Diags); err != nil {
 		return nil, err
 	}
 	if len(res.Refused) > 0 {
 		return nil, errNotEnforced
 	}
 	return res, nil
+}
+
+// printDiagnostics prints findings to standard error.
+func (p *program) printDiagnostics(list diag.List) error {
+	printer, err := newPrinter(p.stderr, outputText, colorAuto)
+	if err != nil {
+		return err
+	}
+	return printer.print(list)
 }
 
 func (p *program) writeOutput(file string, out []byte) error {

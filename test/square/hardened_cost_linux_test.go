@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/crossgate/crossgate/internal/xds"
 	"github.com/crossgate/crossgate/test/envoy"
 	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
@@ -48,7 +51,9 @@ func compareProfiles(b *testing.B, p plane, origins int, request string) {
 	profiles := []string{profileIstio, profileHardened}
 	conns, procs := make([]*rawhttp.Conn, 2), make([]*envoy.Process, 2)
 	for i, profile := range profiles {
-		corners, err := start([]plane{p}, b.TempDir(), costBootstrap(b, profile, origins, up.Port()), desk)
+		text := costBootstrap(b, profile, origins, up.Port())
+		reportTable(b, profile, text)
+		corners, err := start([]plane{p}, b.TempDir(), text, desk)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -127,6 +132,28 @@ spec:
 		b.Fatal(err)
 	}
 	return out
+}
+
+// reportTable reports the size of the route table.
+func reportTable(b *testing.B, profile string, bootstrap []byte) {
+	b.Helper()
+	s, diags := xds.LoadBootstrap("bootstrap.json", bootstrap)
+	if s == nil {
+		b.Fatal(diags)
+	}
+	routes, size := 0, 0
+	for _, l := range s.Listeners {
+		for _, fc := range xds.FilterChains(l) {
+			for _, f := range fc.GetFilters() {
+				rc := xds.ConnectionManager(f).GetRouteConfig()
+				size += proto.Size(rc)
+				for _, vh := range rc.GetVirtualHosts() {
+					routes += len(vh.GetRoutes())
+				}
+			}
+		}
+	}
+	b.Logf("%s: %d routes, %d bytes", profile, routes, size)
 }
 
 // cpu is the time that a process has had (proc(5), schedstat: nanoseconds on the CPU
