@@ -61,7 +61,7 @@ race: $(STAGE)
 
 suites: $(notdir $(SUITES))
 
-square: $(STAGE) .tools/envoy/VERSION ## the same bootstrap and requests on our engine and on a real Envoy
+square: $(STAGE) .tools/envoy/VERSION .tools/istioctl/VERSION ## the same bootstrap and requests on our engine and on a real Envoy
 	@$(RUN) 10m -gotest square env SQUARE_N=10000 $(GOTEST) -count=1 -timeout 10m ./test/square/... ./test/envoy
 
 endurance guide examples: $(STAGE) .tools/envoy/VERSION

@@ -354,22 +354,31 @@ func TestWebSocketTunnel(t *testing.T) {
 	}
 }
 
+// TestNoSlotMeansOverflow: of three requests one has the only connection, one may
+// wait for it, and one is refused.
 func TestNoSlotMeansOverflow(t *testing.T) {
 	b := start(t, strings.Replace(bootstrap("", plainRoute, ""), "    type: STATIC\n",
-		"    type: STATIC\n    circuit_breakers: {thresholds: [{max_connections: 1, max_pending_requests: 0}]}\n", 1))
+		"    type: STATIC\n    circuit_breakers: {thresholds: [{max_connections: 1, max_pending_requests: 1}]}\n", 1))
 	b.desk.Expect("slow", rawhttp.Plan{Sleep: 200 * time.Millisecond})
-	first := b.dial()
-	answer := make(chan rawhttp.Response)
-	go func() { answer <- first.Do(get("/", rawhttp.IDHeader+": slow\r\n"), "GET") }()
+	answers := make(chan rawhttp.Response)
+	ask := func(headers string) {
+		c := b.dial()
+		go func() { answers <- c.Do(get("/", headers), "GET") }()
+	}
+	ask(rawhttp.IDHeader + ": slow\r\n")
 	for b.desk.Seen("slow") == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	r := b.dial().Do(get("/", ""), "GET")
+	ask("")
+	ask("")
+	r := <-answers
 	if v, _ := r.Fields.Get("x-envoy-overloaded"); r.Status != 503 || v != "true" {
 		t.Errorf("%+v", r)
 	}
-	if r := <-answer; r.Status != 200 {
-		t.Errorf("%+v", r)
+	for range 2 {
+		if r := <-answers; r.Status != 200 {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 

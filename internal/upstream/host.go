@@ -108,6 +108,11 @@ func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration, name [
 }
 
 func (h *Host) acquire(ctx context.Context, connectTimeout time.Duration, name []byte) (c *Conn, reused bool, err error) {
+	// As in Envoy, a request waits also while its connection is being made.
+	if !h.limits.addPending() {
+		return nil, false, ErrOverflow
+	}
+	defer h.limits.removePending()
 	for overflows := false; ; overflows = true {
 		if c := h.takeIdle(name); c != nil {
 			return c, true, nil
@@ -121,7 +126,7 @@ func (h *Host) acquire(ctx context.Context, connectTimeout time.Duration, name [
 		if h.limits.evict() {
 			continue
 		}
-		if err := h.limits.wait(ctx, h.hasIdle); err != nil {
+		if err := h.limits.await(ctx, h.hasIdle); err != nil {
 			return nil, false, err
 		}
 	}
@@ -328,7 +333,8 @@ func (l *limits) removeConnection() {
 	l.wake()
 }
 
-// addPending counts a request in that waits for a connection; it reports false
+// addPending counts a request in that waits for a connection, or for it to be made;
+// it reports false
 // when as many wait as may. removePending counts it out.
 func (l *limits) addPending() bool {
 	if l.pending.Add(1) > l.maxPending {
@@ -340,17 +346,9 @@ func (l *limits) addPending() bool {
 
 func (l *limits) removePending() { l.pending.Add(-1) }
 
-// wait blocks until a connection may have become free. ready is asked once the
-// caller is in the queue, so that no wake-up between the two is lost.
-func (l *limits) wait(ctx context.Context, ready func() bool) error {
-	if !l.addPending() {
-		return ErrOverflow
-	}
-	defer l.removePending()
-	return l.await(ctx, ready)
-}
-
-// await is wait for a request that is counted as pending.
+// await blocks until a connection may have become free, for a request that is
+// counted as pending. ready is asked once the caller is in the queue, so that no
+// wake-up between the two is lost.
 func (l *limits) await(ctx context.Context, ready func() bool) error {
 	ch := make(chan struct{})
 	l.mu.Lock()

@@ -34,6 +34,7 @@ func TestOverflowIsLogged(t *testing.T) {
 		{"max_requests: 2", 2},
 		{"max_connections: 1, max_pending_requests: 2", 3},
 		{"max_requests: 0", 0},
+		{"max_pending_requests: 0", 0},
 	} {
 		t.Run(tt.thresholds, func(t *testing.T) {
 			service := serveConnections(t)
