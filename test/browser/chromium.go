@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,7 @@ type chromium struct {
 	next    int
 	waiting map[int]chan message
 	failed  map[string][]string // by session: why requests failed, in the browser's words
+	console map[string][]string // by session: the lines of the console
 }
 
 // message is one of the DevTools protocol: an answer with an ID, or an event with
@@ -87,7 +89,7 @@ func start(t *testing.T, hosts, keys []string, prepare ...func(profile string)) 
 	}
 	toBrowser.Close()
 	fromBrowser.Close()
-	c := &chromium{t: t, to: to, ended: make(chan struct{}), waiting: map[int]chan message{}, failed: map[string][]string{}}
+	c := &chromium{t: t, to: to, ended: make(chan struct{}), waiting: map[int]chan message{}, failed: map[string][]string{}, console: map[string][]string{}}
 	go c.read(from)
 	t.Cleanup(func() {
 		c.call("", "Browser.close", nil, nil)
@@ -122,8 +124,11 @@ func (c *chromium) read(from io.Reader) {
 			delete(c.waiting, m.ID)
 			ch <- m
 		}
-		if m.Method == "Network.loadingFailed" {
+		switch m.Method {
+		case "Network.loadingFailed":
 			c.failed[m.SessionID] = append(c.failed[m.SessionID], reason(m.Params))
+		case "Log.entryAdded":
+			c.console[m.SessionID] = append(c.console[m.SessionID], line(m.Params))
 		}
 		c.mu.Unlock()
 	}
@@ -144,6 +149,19 @@ func reason(params json.RawMessage) string {
 		return p.CorsErrorStatus.CorsError
 	}
 	return p.ErrorText
+}
+
+// line is a line of the console.
+func line(params json.RawMessage) string {
+	var p struct {
+		Entry struct {
+			Text string `json:"text"`
+		} `json:"entry"`
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		return err.Error()
+	}
+	return p.Entry.Text
 }
 
 // call sends a command to a session, or to the browser, and reads its result.
@@ -210,6 +228,7 @@ func (c *chromium) open(url string) *page {
 	c.must("", "Target.attachToTarget", fields{"targetId": target.TargetID, "flatten": true}, &attached)
 	p := &page{c, attached.SessionID}
 	c.must(p.session, "Network.enable", nil, nil)
+	c.must(p.session, "Log.enable", nil, nil)
 	var went struct {
 		ErrorText string `json:"errorText"`
 	}
@@ -278,34 +297,43 @@ func (p *page) fetch(url string, init fields) reply {
 	if init == nil {
 		init = fields{}
 	}
-	u, err := json.Marshal(url)
-	if err != nil {
-		p.c.t.Fatal(err)
-	}
-	i, err := json.Marshal(init)
-	if err != nil {
-		p.c.t.Fatal(err)
-	}
-	p.c.mu.Lock()
-	p.c.failed[p.session] = nil
-	p.c.mu.Unlock()
 	var r reply
-	p.eval(fmt.Sprintf(fetchScript, u, i), &r)
+	p.run(fmt.Sprintf(fetchScript, script(url), script(init)), &r)
 	if r.Error != "" {
-		p.waitFailure(&r)
+		r.Failed = strings.Join(p.failure(func(f failure) bool { return len(f.codes) > 0 }).codes, ",")
 	}
 	return r
 }
 
-// waitFailure waits for the event that says why a fetch failed: it may come after
-// the script's answer.
-func (p *page) waitFailure(r *reply) {
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+// script is a value as JavaScript.
+func script(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the tests write only strings, numbers and maps
+	}
+	return string(data)
+}
+
+// run evaluates a script that fetches. What the browser said of earlier ones is forgotten.
+func (p *page) run(script string, value any) {
+	p.c.t.Helper()
+	p.c.mu.Lock()
+	p.c.failed[p.session], p.c.console[p.session] = nil, nil
+	p.c.mu.Unlock()
+	p.eval(script, value)
+}
+
+// failure is what the browser tells about requests that failed.
+type failure struct{ codes, console []string }
+
+// failure waits for the events that say why a fetch failed: they may come after the script's answer.
+func (p *page) failure(enough func(failure) bool) failure {
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		p.c.mu.Lock()
-		r.Failed = strings.Join(p.c.failed[p.session], ",")
+		f := failure{slices.Clone(p.c.failed[p.session]), slices.Clone(p.c.console[p.session])}
 		p.c.mu.Unlock()
-		if r.Failed != "" {
-			return
+		if enough(f) || time.Now().After(deadline) {
+			return f
 		}
 	}
 }

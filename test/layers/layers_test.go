@@ -23,7 +23,7 @@ const module = "github.com/crossgate/crossgate/"
 var layers = []string{
 	"diag header",
 	"origin format stats",
-	"cors http1 http2",
+	"cors fetch http1 http2",
 	"resource xds",
 	"envoyfilter",
 	"source check translate harden upstream ads devkit",
