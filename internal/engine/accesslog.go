@@ -23,6 +23,7 @@ type accessLog struct {
 func (s *stream) log() {
 	s.logEnd()
 	s.observe()
+	s.trace()
 	s.leave()
 	if s.route != nil && s.route.verdict != nil {
 		s.judge(s.route.verdict)

@@ -53,7 +53,7 @@ func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, er
 	if err := unsupported(rc); err != nil {
 		return nil, err
 	}
-	t := &routeTable{maxDirect: defaultMaxDirect}
+	t := &routeTable{name: rc.GetName(), maxDirect: defaultMaxDirect}
 	t.hosts.ignorePort = rc.GetIgnorePortInHostMatching()
 	if n := rc.GetMaxDirectResponseBodySizeBytes(); n != nil {
 		t.maxDirect = int(n.GetValue())

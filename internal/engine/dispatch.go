@@ -115,9 +115,10 @@ func (s *stream) findRoute() {
 		if r.match.matches(s) {
 			s.route = r
 			s.target = r.choose(s)
-			return
+			break
 		}
 	}
+	s.misses()
 }
 
 // requireTLS redirects a request to a virtual host that wants TLS.

@@ -35,6 +35,8 @@ type Options struct {
 	Stats *stats.Store
 	// Workload is what the proxy is, for the labels of its metrics.
 	Workload stats.Workload
+	// Trace, if set, is told about every request that has ended. It is for requests one after the other, not for traffic.
+	Trace func(*Trace)
 	// Dial opens connections to services. Nil: TCP.
 	Dial upstream.Dial
 	// Resolver looks up the names of endpoints. Nil: the system's.

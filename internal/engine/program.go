@@ -137,6 +137,7 @@ const (
 
 // routeTable is a compiled RouteConfiguration.
 type routeTable struct {
+	name      string
 	hosts     hostIndex
 	maxDirect int // bytes
 }

@@ -66,6 +66,8 @@ type streamState struct {
 	upstreamTried   []byte         // the address of the host that was tried last
 	upstreamAddress []byte         // the same, once connected
 
+	missed []Miss // for a trace
+
 	redirects int  // that were followed
 	rerun     bool // the request has become another one, to be routed anew
 	closing   bool // the connection ends with this exchange
