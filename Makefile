@@ -14,11 +14,11 @@ GOTEST  = $(GO) test -json -vet=off
 
 # The packages whose code runs in several goroutines.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard $(addprefix internal/,source stats upstream engine ads pipeline console devkit)))
-SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl test/browser test/prometheus)
+SUITES     := $(wildcard test/square test/endurance test/examples test/guide test/istioctl test/browser test/explain test/prometheus)
 SOURCES    := $(shell find cmd internal -name '*.go' -o -name '*.html' -o -name '*.js' 2>/dev/null) go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples istioctl browser prometheus sizes fuzz bench \
+.PHONY: help demo build check test compile vet staticcheck gofumpt unit race suites square endurance guide examples explain istioctl browser prometheus sizes fuzz bench \
   bench-quick tools clean FORCE
 
 help: ## list the targets
@@ -64,7 +64,7 @@ suites: $(notdir $(SUITES))
 square: $(STAGE) .tools/envoy/VERSION .tools/istioctl/VERSION ## the same bootstrap and requests on our engine and on a real Envoy
 	@$(RUN) 10m -gotest square env SQUARE_N=10000 $(GOTEST) -count=1 -timeout 10m ./test/square/... ./test/envoy
 
-endurance guide examples: $(STAGE) .tools/envoy/VERSION
+endurance guide examples explain: $(STAGE) .tools/envoy/VERSION
 	@$(RUN) 8m -gotest $@ $(GOTEST) -count=1 -timeout 8m ./test/$@/...
 
 istioctl: $(STAGE) .tools/istioctl/VERSION .tools/envoy/VERSION ## proxy-config and analyze beside the real istioctl, on our dumps, Envoy's and generated ones

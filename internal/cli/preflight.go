@@ -134,11 +134,8 @@ func exampleMethod(list string) string {
 			return m // one that makes a browser ask
 		}
 	}
-	switch methods[0] {
-	case "*":
+	if methods[0] == "" || methods[0] == "*" {
 		return "PUT"
-	case "":
-		return "POST" // the profile hardened refuses what needs to be listed
 	}
 	return methods[0]
 }

@@ -80,15 +80,25 @@ func (b *Builder) Build(u *source.Update) *Result {
 	diags = append(diags, found...)
 	served, made := b.addCertificates(served, badKeys(u))
 	diags = append(diags, made...)
-
-	opts := b.opts.Translate
-	opts.Now = time.Now()
-	opts.AllowUnenforced = b.opts.AllowUnenforced
-	snapshot, translated := b.opts.Profile.snapshot(served, trial, opts)
+	snapshot, translated := b.snapshot(served, trial)
 	diags = append(diags, translated...)
 	diags = append(diags, b.opts.Ports.Collisions(snapshot)...)
 	diags.Sort()
 	return &Result{Set: set, Kept: kept, Snapshot: snapshot, Diags: diags, Refused: refused(append(found, translated...))}
+}
+
+// Snapshot makes the snapshot of objects that Build has returned, some of them changed perhaps.
+func (b *Builder) Snapshot(set *resource.Set) (*xds.Snapshot, diag.List) {
+	served, trial := onTrial(set)
+	served, _ = b.addCertificates(served, nil)
+	return b.snapshot(served, trial)
+}
+
+func (b *Builder) snapshot(served *resource.Set, trial []*resource.Resource) (*xds.Snapshot, diag.List) {
+	opts := b.opts.Translate
+	opts.Now = time.Now()
+	opts.AllowUnenforced = b.opts.AllowUnenforced
+	return b.opts.Profile.snapshot(served, trial, opts)
 }
 
 func (b *Builder) checkOptions() check.Options {
