@@ -2,7 +2,7 @@ package origin
 
 import "testing"
 
-func mustCompile(t *testing.T, kind Kind, text string) Pattern {
+func mustCompile(t testing.TB, kind Kind, text string) Pattern {
 	t.Helper()
 	p, err := Compile(kind, text, false)
 	if err != nil {
