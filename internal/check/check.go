@@ -36,6 +36,7 @@ type Pass struct {
 	Options Options
 	check   *Check
 	diags   *diag.List
+	shared  *shared
 }
 
 // Report adds a finding about a field of an object; an empty path stands for the
@@ -54,22 +55,26 @@ func (p *Pass) Report(r *resource.Resource, path string, s diag.Severity, format
 // ReportBeside is Report with a second place that the finding speaks of.
 func (p *Pass) ReportBeside(r *resource.Resource, path string, beside diag.Related, s diag.Severity, format string, args ...any) {
 	p.Report(r, path, s, format, args...)
-	d := &(*p.diags)[len(*p.diags)-1]
+	d := p.last()
 	d.Related = append(d.Related, beside)
 }
 
 // Run applies the whole suite and returns the findings, sorted.
 func Run(set *resource.Set, o Options) diag.List {
 	var l diag.List
+	s := new(shared)
 	for _, c := range Suite() {
-		l = append(l, c.run(set, o)...)
+		l = append(l, c.run(set, o, s)...)
 	}
 	l.Sort()
 	return l
 }
 
-func (c *Check) run(set *resource.Set, o Options) diag.List {
+func (c *Check) run(set *resource.Set, o Options, s *shared) diag.List {
 	var l diag.List
-	c.Run(&Pass{Set: set, Options: o, check: c, diags: &l})
+	c.Run(&Pass{Set: set, Options: o, check: c, diags: &l, shared: s})
 	return l
 }
+
+// last is the finding that was reported last.
+func (p *Pass) last() *diag.Diagnostic { return &(*p.diags)[len(*p.diags)-1] }

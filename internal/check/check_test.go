@@ -58,7 +58,7 @@ func testFile(t *testing.T, c *Check, file string) (wanted int) {
 	if len(diags) > 0 {
 		t.Fatalf("%s: %v", file, diags)
 	}
-	found := c.run(set, Options{AllowUnenforced: bytes.HasPrefix(data, []byte("# allow-unenforced\n"))})
+	found := c.run(set, Options{AllowUnenforced: bytes.HasPrefix(data, []byte("# allow-unenforced\n"))}, new(shared))
 	for i, line := range strings.Split(string(data), "\n") {
 		m := wantComment.FindStringSubmatch(line)
 		if m == nil {

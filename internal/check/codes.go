@@ -13,6 +13,35 @@ const (
 	CodeUnbuilt = "CG0012"
 	// CodeCatchAll: another VirtualService takes the requests of a route.
 	CodeCatchAll = "CG0013"
+	// CORS policies.
+	CodeEveryoneWithCredentials = "CG0601"
+	CodeLiteralStar             = "CG0602"
+	CodeEveryone                = "CG0603"
+	CodeOpenPrefix              = "CG0604"
+	CodeLooseDot                = "CG0605"
+	CodeOpenRegex               = "CG0606"
+	CodeNeverMatches            = "CG0607"
+	CodeNullOrigin              = "CG0608"
+	CodePlainHTTPOrigin         = "CG0609"
+	CodePublicSuffix            = "CG0610"
+	CodeLiteralExposeStar       = "CG0611"
+	CodeLiteralHeaderStar       = "CG0612"
+	CodeAnyHeader               = "CG0613"
+	CodeAuthorizationStar       = "CG0614"
+	CodeSecretHeader            = "CG0615"
+	CodeMethodCase              = "CG0616"
+	CodeMaxAge                  = "CG0617"
+	CodeUnreachablePreflight    = "CG0618"
+	CodeShadowedPolicy          = "CG0619"
+	CodeUnboundPolicy           = "CG0620"
+	CodeContradictingPolicies   = "CG0621"
+	CodeBothOriginFields        = "CG0622"
+	CodeEmptyPolicy             = "CG0623"
+	CodeHeaderOperation         = "CG0624"
+	CodeWipedPolicy             = "CG0625"
+	CodeRefusedPreflight        = "CG0626"
+	CodeProductionPattern       = "CG0627"
+	CodeAnyMethod               = "CG0628"
 	// The rest are Istio's messages of these names.
 	CodeDeprecated             = "IST0002" // Deprecated
 	CodeReference              = "IST0101" // ReferencedResourceNotFound
@@ -79,6 +108,34 @@ func Codes() []Code {
 		{"CG0503", "A CORS policy is left as Istio has it, because the profile hardened cannot enforce it."},
 		{"CG0504", "A CORS policy on trial is tried on nothing."},
 		{"CG0505", "Regular expressions are larger than a stock Envoy takes without being told to."},
+		{"CG0601", "Credentials are allowed for every origin."},
+		{"CG0602", "A pattern matches the text *, for which Envoy opens the policy to every origin."},
+		{"CG0603", "A pattern matches every origin, without saying so."},
+		{"CG0604", "A prefix of origins ends inside a host name, so that names of others begin with it."},
+		{"CG0605", "A dot of a pattern is not escaped, so that names of others match."},
+		{"CG0606", "A pattern leaves the name of the host open, so that names of others match."},
+		{"CG0607", "An origin is none that a browser sends."},
+		{"CG0608", "The origin null is allowed, which any site can have."},
+		{"CG0609", "Credentials are allowed for an origin without TLS."},
+		{"CG0610", "All names below a public suffix are allowed, where anybody can get one."},
+		{"CG0611", "exposeHeaders: * exposes nothing for requests with credentials."},
+		{"CG0612", "* among other names allows nothing more for requests with credentials."},
+		{"CG0613", "All request headers are allowed, or all response headers exposed."},
+		{"CG0614", "* does not stand for authorization."},
+		{"CG0615", "A response header that holds a secret is exposed to scripts."},
+		{"CG0616", "A route is for a method in lower case."},
+		{"CG0617", "maxAge is longer than browsers keep the answer, or not set."},
+		{"CG0618", "No preflight reaches a policy on Istio."},
+		{"CG0619", "Routes before it take all requests of a route with a policy."},
+		{"CG0620", "A policy stands in a VirtualService that no gateway serves."},
+		{"CG0621", "Two routes for the same paths of one host have different policies."},
+		{"CG0622", "allowOrigin has no effect beside allowOrigins."},
+		{"CG0623", "A policy allows no origin."},
+		{"CG0624", "A route changes headers of CORS beside its policy."},
+		{"CG0625", "An EnvoyFilter takes CORS policies away."},
+		{"CG0626", "An AuthorizationPolicy refuses preflights."},
+		{"CG0627", "An origin is a pattern in production, and lets in nothing that was not meant."},
+		{"CG0628", "All methods are allowed."},
 		{"IST0002", "A field is deprecated."},
 		{"IST0101", "An object is referred to that does not exist."},
 		{"IST0106", "The object has not the form or the values that its kind demands."},

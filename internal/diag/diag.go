@@ -87,6 +87,20 @@ type Diagnostic struct {
 	Path    string    `json:"path,omitempty"`
 	Message string    `json:"message"`
 	Related []Related `json:"related,omitempty"`
+	// Witnesses are inputs that show the finding: origins that a pattern lets in
+	// and that were not meant.
+	Witnesses []string `json:"witnesses,omitempty"`
+	// Fix is a change that settles the finding, where one is certain.
+	Fix *Fix `json:"fix,omitempty"`
+}
+
+// Fix is a change of one value of an input, at the position of its diagnostic.
+type Fix struct {
+	// Key is written in place of the key of the value; empty leaves it.
+	Key string `json:"key,omitempty"`
+	// Old is the value as it is read, New what is to be read in its place.
+	Old string `json:"old"`
+	New string `json:"new"`
 }
 
 // String renders the diagnostic on one line:

@@ -16,6 +16,8 @@ import (
 //	path      "spec.http[0].corsPolicy"; absent where it is about no field
 //	message   one sentence
 //	related   [{"position", "message"}]; absent when empty
+//	witnesses ["https://evil.test"], inputs that show the finding; absent when empty
+//	fix       {"key", "old", "new"}, what --fix writes; absent where nothing is certain
 //
 // Fields may be added, none will be renamed or removed.
 func WriteJSON(w io.Writer, l List) error {

@@ -39,6 +39,14 @@ func (in *Intent) includes(p Parts) bool {
 	return slices.ContainsFunc(in.Sites, func(s Site) bool { return s.includes(p.Host) }) || p.Private()
 }
 
+// Plain reports whether there may be origins of http: not every way through the
+// pattern begins with https.
+func (in *Intent) Plain() bool {
+	return slices.ContainsFunc(in.ways, func(way []token) bool {
+		return len(way) < 5 || way[4].kind != charToken || read(way[:5]) != "https"
+	})
+}
+
 // Intent reads the intent off a pattern.
 func (p Pattern) Intent() *Intent {
 	in := new(Intent)

@@ -30,7 +30,7 @@ func (r texts) origin() string {
 	}
 	b := []rune(s)
 	for range 1 + r.IntN(2) {
-		b[r.IntN(max(len(b), 1)) % max(len(b), 1)] = pick(r, '*', '.', '-', 'é', 'K', 'ſ', '\n', '_', 'x', '@')
+		b[r.IntN(max(len(b), 1))%max(len(b), 1)] = pick(r, '*', '.', '-', 'é', 'K', 'ſ', '\n', '_', 'x', '@')
 	}
 	return string(b)
 }

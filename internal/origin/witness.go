@@ -106,16 +106,28 @@ var (
 const maxCandidates = 2000
 
 // candidates fills the open parts of a pattern with what a stranger would, and
-// returns the shortest of what it lets in.
+// returns the shortest of what it lets in beside what was meant.
 func (in *Intent) candidates(p Pattern) []string {
+	return in.examples(p, maxCandidates, func(o Parts) bool { return !in.includes(o) && obtainable(o.Host) })
+}
+
+// Examples returns up to three origins that the pattern matches, that a browser can
+// send and that keep takes, the shortest first. It tries what is likely and is no
+// proof that there are none.
+func (in *Intent) Examples(p Pattern, keep func(Parts) bool) []string {
+	return in.examples(p, maxWitnesses, keep)
+}
+
+// examples stops when it has found enough.
+func (in *Intent) examples(p Pattern, enough int, keep func(Parts) bool) []string {
 	var found []string
 	tried := 0
-	try := func(s string) {
+	try := func(s string) bool {
 		tried++
-		parts, ok := Parse(s)
-		if ok && p.Match(s) && !in.includes(parts) && obtainable(parts.Host) && !slices.Contains(found, s) {
+		if parts, ok := Parse(s); ok && keep(parts) && p.Match(s) && !slices.Contains(found, s) {
 			found = append(found, s)
 		}
+		return tried < maxCandidates && len(found) < enough
 	}
 	for _, way := range in.ways {
 		heads := []string{""}
@@ -123,14 +135,12 @@ func (in *Intent) candidates(p Pattern) []string {
 			heads = []string{"https://", "http://"}
 		}
 		for _, head := range heads {
-			fill(way, head, func(s string) bool {
-				try(s)
-				return tried < maxCandidates
-			})
+			fill(way, head, try)
 		}
 	}
 	byLength := func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
 	slices.SortFunc(found, func(a, b string) int { return cmp.Or(cmp.Compare(odd(a), odd(b)), byLength(a, b)) })
+	found = slices.DeleteFunc(found, func(s string) bool { return odd(s) > odd(found[0])+2 })
 	found = found[:min(len(found), maxWitnesses)]
 	slices.SortFunc(found, byLength)
 	return found
@@ -143,13 +153,13 @@ func odd(s string) int {
 		n++
 	}
 	parts, _ := Parse(s)
-	for label := range strings.SplitSeq(parts.Host, ".") {
+	for label := range strings.SplitSeq(strings.TrimSuffix(parts.Host, "."), ".") {
 		if strings.Trim(label[:1]+label[len(label)-1:], "abcdefghijklmnopqrstuvwxyz") != "" {
 			n += 4
 		}
-		if label == "com" && !strings.HasSuffix(parts.Host, "com") {
-			n += 4
-		}
+	}
+	if strings.HasPrefix(parts.Host, "com.") {
+		n += 4
 	}
 	if !strings.Contains(s, "evil") {
 		n += 2

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
@@ -17,10 +18,12 @@ const (
 	KindWorkloadEntry   = "WorkloadEntry"
 	KindEnvoyFilter     = "EnvoyFilter"
 	KindSidecar         = "Sidecar"
-	KindSecret          = "Secret"
-	KindConfigMap       = "ConfigMap"
-	KindService         = "Service"
-	KindEndpointSlice   = "EndpointSlice"
+	// Of these a check reads the rules; nothing enforces them yet.
+	KindAuthorizationPolicy = "AuthorizationPolicy"
+	KindSecret              = "Secret"
+	KindConfigMap           = "ConfigMap"
+	KindService             = "Service"
+	KindEndpointSlice       = "EndpointSlice"
 )
 
 // schema says how a kind is decoded.
@@ -56,6 +59,8 @@ func schemaOf(kind, group string) *schema {
 		s = istio(func() any { return new(networking.EnvoyFilter) }, validateEnvoyFilter)
 	case KindSidecar:
 		s = istio(func() any { return new(networking.Sidecar) }, nil)
+	case KindAuthorizationPolicy:
+		s = &schema{group: "security.istio.io", versions: istioVersions[:2], spec: func() any { return new(security.AuthorizationPolicy) }}
 	case KindSecret:
 		s = &schema{versions: []string{"v1"}, object: func() any { return new(corev1.Secret) }}
 	case KindConfigMap:

@@ -1,0 +1,82 @@
+package check
+
+import (
+	"fmt"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/resource"
+)
+
+// unboundPolicy finds policies of VirtualServices that no gateway serves.
+func unboundPolicy() *Check {
+	return &Check{
+		Name: "unbound-policy",
+		Code: CodeUnboundPolicy,
+		Doc: "A policy stands in a VirtualService that no Gateway serves: it names none, and so is for sidecars alone, which browsers do not ask; " +
+			"none that exists; or it has no hosts, and no other one delegates to it. Name the Gateway.",
+		Run: func(p *Pass) {
+			var delegates map[resource.Key]bool
+			var last *resource.Resource
+			for _, c := range p.corsPolicies() {
+				if c.object == last {
+					continue // One finding an object.
+				}
+				last = c.object
+				vs := c.object.Spec.(*networking.VirtualService)
+				if len(vs.Hosts) == 0 {
+					if delegates == nil {
+						delegates = delegated(p.Set)
+					}
+					if !delegates[c.object.Key] {
+						p.Report(c.object, c.path, diag.Warning, "no VirtualService delegates to this one, which has no hosts")
+					}
+					continue
+				}
+				if why := p.unbound(vs, c.object.Namespace); why != "" {
+					p.Report(c.object, c.path, diag.Warning, "no gateway has this policy: %s", why)
+				}
+			}
+		},
+	}
+}
+
+// unbound says why no gateway serves a VirtualService.
+func (p *Pass) unbound(vs *networking.VirtualService, namespace string) string {
+	missing := ""
+	for _, name := range vs.Gateways {
+		if name == meshGateway {
+			continue
+		}
+		key := gatewayKey(name, namespace)
+		if p.Set.Get(key) != nil || p.Options.SynthesizeGateways {
+			return ""
+		}
+		missing = fmt.Sprintf("there is no Gateway %s/%s", key.Namespace, key.Name)
+	}
+	switch {
+	case missing != "":
+		return missing
+	case len(vs.Gateways) == 0 && p.Options.SynthesizeGateways:
+		return "" // One is made.
+	}
+	return "the VirtualService is for sidecars alone"
+}
+
+// delegated are the VirtualServices that others delegate to.
+func delegated(set *resource.Set) map[resource.Key]bool {
+	out := make(map[resource.Key]bool)
+	for _, r := range set.Kind(resource.KindVirtualService) {
+		for _, route := range r.Spec.(*networking.VirtualService).Http {
+			if d := route.GetDelegate(); d != nil {
+				key := resource.Key{Kind: resource.KindVirtualService, Namespace: d.Namespace, Name: d.Name}
+				if key.Namespace == "" {
+					key.Namespace = r.Namespace
+				}
+				out[key] = true
+			}
+		}
+	}
+	return out
+}
