@@ -22,6 +22,7 @@ func contradictingPolicies() *Check {
 			}
 			first := make(map[place]*corsPolicy)
 			told := make(map[string]bool)
+			everything := matchKey(&networking.HTTPMatchRequest{})
 			for _, c := range p.corsPolicies() {
 				vs := c.object.Spec.(*networking.VirtualService)
 				for _, path := range paths(c.route) {
@@ -33,8 +34,11 @@ func contradictingPolicies() *Check {
 								first[at] = c
 								continue
 							}
+							// Of two VirtualServices with a route for everything the second
+							// gets nothing: CodeCatchAll.
+							catchAll := path == everything && other.object != c.object
 							key := c.object.Key.String() + c.path
-							if proto.Equal(other.CorsPolicy, c.CorsPolicy) || told[key] {
+							if catchAll || proto.Equal(other.CorsPolicy, c.CorsPolicy) || told[key] {
 								continue
 							}
 							told[key] = true

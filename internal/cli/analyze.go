@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,8 @@ type analyzeFlags struct {
 	threshold     string
 	suppress      []string
 	list, watch   bool
+	fix           bool
+	explain       string
 	adminPort     int
 	portOffset    int
 }
@@ -53,6 +56,12 @@ wrong. Codes that begin with IST are those of istioctl analyze.`,
   # For code scanning
   crossgate analyze -o sarif config/ > crossgate.sarif
 
+  # Write the safe pattern where it is certain, and see what is left
+  crossgate analyze --fix config/
+
+  # What a finding means
+  crossgate analyze --explain CG0604
+
   # What the running instance has to say of one namespace
   crossgate analyze -n production`,
 	}
@@ -67,6 +76,9 @@ wrong. Codes that begin with IST are those of istioctl analyze.`,
 	fs.StringArrayVarP(&f.suppress, "suppress", "S", nil, "leave findings out: `CODE=KIND NAME.NAMESPACE`, * stands for any text; may be repeated")
 	fs.BoolVarP(&f.list, "list-analyzers", "L", false, "list the checks and their codes")
 	fs.BoolVarP(&f.watch, "watch", "w", false, "go on, and print again when files change")
+	fs.BoolVar(&f.fix, "fix", false, "write what settles a finding into its file where that is certain; comments and the rest of the file stay")
+	fs.StringVar(&f.explain, "explain", "", "print the page that explains a `code`")
+	completeWith(cmd, "explain", check.Paged()...)
 	fs.IntVar(&f.adminPort, "proxy-admin-port", adminPort, "`port` of the admin interface of the instance to ask, before --port-offset")
 	fs.IntVar(&f.portOffset, "port-offset", 0, "the --port-offset `number` of the instance to ask")
 	colorFlag(cmd, &f.color)
@@ -92,6 +104,10 @@ func (p *program) analyze(ctx context.Context, paths []string, f analyzeFlags, n
 	switch {
 	case f.list:
 		return p.listAnalyzers()
+	case f.explain != "":
+		return p.explainCode(strings.ToUpper(f.explain))
+	case f.fix && (len(paths) == 0 || f.watch || slices.Contains(paths, "-")):
+		return usagef("--fix needs files, and is for one time")
 	case len(paths) == 0 && f.watch:
 		return usagef("--watch needs files: the log of a running instance says what changes")
 	case len(paths) == 0:
@@ -105,7 +121,16 @@ func (p *program) analyze(ctx context.Context, paths []string, f analyzeFlags, n
 	case f.watch:
 		return p.watch(ctx, paths, f, opts, printer, filter)
 	}
-	res := pipeline.NewBuilder(opts).Build(source.Load(paths, p.stdin, f.input.parse()))
+	load := func() *pipeline.Result {
+		return pipeline.NewBuilder(opts).Build(source.Load(paths, p.stdin, f.input.parse()))
+	}
+	res := load()
+	if f.fix {
+		if err := p.fix(filter.apply(res.Diags)); err != nil {
+			return err
+		}
+		res = load()
+	}
 	return p.report(printer, filter, res.Diags, fmt.Sprintf("%d objects", res.Set.Len()))
 }
 

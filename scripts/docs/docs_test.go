@@ -9,7 +9,7 @@ import (
 )
 
 func TestPagesAreCurrent(t *testing.T) {
-	for path, page := range pages {
+	for path, page := range pages() {
 		got, err := os.ReadFile(filepath.Join("..", "..", path))
 		if err != nil {
 			t.Error(err)

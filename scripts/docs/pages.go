@@ -74,8 +74,13 @@ crossgate's own.
 | code | meaning |
 |---|---|
 `)
+	paged := check.Paged()
 	for _, c := range check.Codes() {
-		fmt.Fprintf(&b, "| %s | %s |\n", c.ID, c.Doc)
+		id := c.ID
+		if slices.Contains(paged, id) {
+			id = fmt.Sprintf("[%s](codes/%s.md)", id, id)
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", id, c.Doc)
 	}
 	b.WriteString("\n## Checks\n\nBeside the form of the documents, these are looked for:\n\n| check | code | what it finds |\n|---|---|---|\n")
 	for _, c := range check.Suite() {
