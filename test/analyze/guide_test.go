@@ -201,7 +201,7 @@ func TestGuideTogether(t *testing.T) {
 	// By the names of the VirtualServices, 08 is the first with a route for everything.
 	want := []string{
 		"02 CG0013 production/api-cors-credentials", "03 CG0603", "04 CG0013 production/api-cors-credentials", "06 CG0013 production/api-cors-credentials",
-		"07 CG0013 production/api-cors-credentials", "08 CG0615", "09 CG0611", "11 CG0603", "12 CG0013 production/api-cors-credentials", "13 CG0013 production/api-cors-credentials",
+		"07 CG0013 production/api-cors-credentials", "08 CG0615", "09 CG0611", "11 CG0603", "11 CG0621", "12 CG0013 production/api-cors-credentials", "13 CG0013 production/api-cors-credentials",
 		"14 CG0004 first", "15 CG0013 production/api-cors-credentials", "16 IST0133",
 	}
 	names := make(map[string]string)
