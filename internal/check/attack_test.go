@@ -25,8 +25,12 @@ func TestAttacks(t *testing.T) {
 	}
 	patterns := []origin.Pattern{{Kind: origin.Exact, Text: allowed}}
 	for _, m := range []patternKey{
-		{origin.Prefix, allowed}, {origin.Regex, allowed}, {origin.Regex, allowed + ".*"}, {origin.Regex, `https://app\.example\.com.*`},
-		{origin.Exact, allowed + "/"}, {origin.Exact, "https://App.Example.com:443"},
+		{origin.Prefix, allowed},
+		{origin.Regex, allowed},
+		{origin.Regex, allowed + ".*"},
+		{origin.Regex, `https://app\.example\.com.*`},
+		{origin.Exact, allowed + "/"},
+		{origin.Exact, "https://App.Example.com:443"},
 	} {
 		fixed := judged(t, m).safe
 		p, err := origin.Compile(fixed.kind, fixed.text, false)

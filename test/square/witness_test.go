@@ -14,7 +14,7 @@ import (
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/origin"
 	"github.com/crossgate/crossgate/internal/resource"
-	"github.com/crossgate/crossgate/test/attack"
+	attackers "github.com/crossgate/crossgate/test/attack"
 	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
@@ -218,7 +218,9 @@ func TestWitnesses(t *testing.T) {
 // everybody reports whether a finding stands in a policy that the profile hardened
 // does not use at all, because of its credentials for everybody.
 func everybody(found diag.List, d diag.Diagnostic) bool {
-	return slices.ContainsFunc(found, func(o diag.Diagnostic) bool { return o.Object == d.Object && o.Code == check.CodeEveryoneWithCredentials })
+	return slices.ContainsFunc(found, func(o diag.Diagnostic) bool {
+		return o.Object == d.Object && o.Code == check.CodeEveryoneWithCredentials
+	})
 }
 
 // meant is an origin that a safe pattern is for.
@@ -240,7 +242,7 @@ func meant(t *testing.T, pattern string) string {
 // pattern that --fix makes, in either profile.
 func TestAttackOrigins(t *testing.T) {
 	const allowed = "https://app.example.com"
-	attempts, err := attack.Attempts(allowed)
+	attempts, err := attackers.Attempts(allowed)
 	if err != nil {
 		t.Fatal(err)
 	}
