@@ -22,6 +22,7 @@ type accessLog struct {
 // log counts the request and writes its lines.
 func (s *stream) log() {
 	s.logEnd()
+	s.logging = true
 	s.observe()
 	s.trace()
 	s.leave()

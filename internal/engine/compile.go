@@ -22,7 +22,6 @@ import (
 // anything: a route answers 503, a virtual host, a cluster or a listener is
 // absent.
 type compiler struct {
-	altNames map[string]string // of clusters, by their names; see altName
 	snap     *xds.Snapshot
 	prog     *Program
 	runtime  runtime

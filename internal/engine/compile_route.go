@@ -259,6 +259,9 @@ func (c *compiler) compileTargets(out *route, a *routev3.RouteAction, levels []l
 			own, err := levelOf(w)
 			if err == nil {
 				err = c.addTarget(out, w.GetName(), w.GetWeight().GetValue(), []byte(w.GetHostRewriteLiteral()), append([]level{own}, levels...))
+				if err == nil && own.request != nil {
+					out.targets[len(out.targets)-1].own = 1
+				}
 			}
 			if err != nil {
 				return prefixed(fmt.Sprintf("weighted_clusters.clusters[%d]", i), err)
@@ -295,13 +298,13 @@ func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte
 
 // altName is what a cluster is called in statistics and logs.
 func (c *compiler) altName(cluster string) string {
-	if c.altNames == nil {
-		c.altNames = make(map[string]string, len(c.snap.Clusters))
+	if c.prog.altNames == nil {
+		c.prog.altNames = make(map[string]string, len(c.snap.Clusters))
 		for _, cl := range c.snap.Clusters {
-			c.altNames[cl.GetName()] = cmp.Or(cl.GetAltStatName(), cl.GetName())
+			c.prog.altNames[cl.GetName()] = cmp.Or(cl.GetAltStatName(), cl.GetName())
 		}
 	}
-	return c.altNames[cluster]
+	return c.prog.altNames[cluster]
 }
 
 func compileRedirect(r *routev3.RedirectAction) (*redirect, error) {

@@ -22,7 +22,9 @@ func (s *stream) dispatch() {
 // routeOnce finds the route of the request and takes the request through the filters
 // to the service, or answers it.
 func (s *stream) routeOnce() {
-	s.vhost = s.manager.routes.hosts.find(s.lowerHost())
+	if !s.protoless {
+		s.vhost = s.manager.routes.hosts.find(s.lowerHost())
+	}
 	if s.vhost != nil {
 		s.findRoute()
 	}
@@ -183,6 +185,7 @@ func (r *route) named(s *stream) *target {
 	name, _ := s.req.Headers.Get(r.clusterHeader)
 	t.name = string(name)
 	t.cluster = s.prog.clusters.Cluster(t.name)
+	t.altName = s.prog.altNames[t.name]
 	t.metrics = &requestMetrics{}
 	return &t
 }
@@ -190,10 +193,9 @@ func (r *route) named(s *stream) *target {
 // mutateReply is mutateResponse for an answer of the proxy's own, whose status
 // operators do not see yet.
 func (s *stream) mutateReply(h *header.List) {
-	status := s.status
-	s.status = 0
+	s.unanswered = true
 	s.mutateResponse(h)
-	s.status = status
+	s.unanswered = false
 }
 
 // mutateResponse applies the header mutations of the route's levels.
@@ -266,6 +268,7 @@ type redirect struct {
 // action replaces.
 func (s *stream) redirect() {
 	r := s.route.redirect
+	s.rewritePath(&r.rewrite)
 	location := s.location(r)
 	h := s.beginReply(r.status, "direct_response")
 	h.Add(hLocation, location)
@@ -293,7 +296,10 @@ func (s *stream) location(r *redirect) []byte {
 			hasQuery = false
 		}
 	}
-	b = r.rewrite.append(b, path, &s.route.match)
+	if len(path) == 0 || path[0] != '/' {
+		b = append(b, '/')
+	}
+	b = append(b, path...)
 	if hasQuery && !r.stripQuery {
 		b = append(append(b, '?'), query...)
 	}
@@ -307,15 +313,19 @@ func (s *stream) appendRedirectHost(b []byte, r *redirect, scheme []byte) []byte
 	}
 	if r.port == 0 {
 		// The port of the other scheme would be wrong for this one.
-		if r.https || r.scheme != "" {
+		if r.host == "" && (r.https || r.scheme != "") {
 			bare := withoutPort(host)
 			port := string(host[len(bare):])
-			if port == ":80" && string(scheme) == "https" || port == ":443" && string(scheme) == "http" {
+			proto, _ := s.req.Headers.Get("x-forwarded-proto")
+			if !bytes.Equal(proto, scheme) && (port == ":80" && string(proto) == "http" || port == ":443" && string(proto) == "https") {
 				host = bare
 			}
 		}
 		return append(b, host...)
 	}
-	b = append(b, withoutPort(host)...)
+	if r.host == "" {
+		host = withoutPort(host)
+	}
+	b = append(b, host...)
 	return strconv.AppendUint(append(b, ':'), uint64(r.port), 10)
 }

@@ -106,6 +106,11 @@ func mergeSlashes(a *header.Arena, target []byte) []byte {
 		}
 		out = append(out, c)
 	}
+	if len(out) == 1 {
+		// Envoy keeps the first slash and the last one, where nothing is between
+		// them too.
+		out = append(out, '/')
+	}
 	if hasQuery {
 		out = append(append(out, '?'), query...)
 	}

@@ -22,6 +22,8 @@ type Program struct {
 	listeners []*listenerProgram
 	counted   *stats.Generation
 
+	altNames map[string]string // of clusters in statistics and logs, by their names
+
 	http2At map[string]diag.Pos // where clusters are said to speak HTTP/2
 	said    sync.Map            // the clusters that notHTTP2 has named
 }
@@ -190,6 +192,7 @@ type target struct {
 	altName string // what it is called in statistics and logs
 	weight  uint32
 	host    []byte // host_rewrite_literal of a weighted cluster
+	own     int    // how many of request come before that
 	// settings holds what the filters need for requests to this target, by
 	// the filter's slot: the configuration of all levels, resolved.
 	settings []any

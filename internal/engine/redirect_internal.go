@@ -47,7 +47,7 @@ func (s *stream) follow() bool {
 	if p == nil || s.redirects >= p.limit || !slices.Contains(p.codes, s.resp.Status) || !s.client.ended() {
 		return false
 	}
-	if s.received > 0 {
+	if s.received > 0 || s.continued() {
 		s.target.cluster.Stats.RedirectsFailed.Inc()
 		return false // the body has been sent and is not kept for another service
 	}
@@ -61,17 +61,37 @@ func (s *stream) follow() bool {
 		s.target.cluster.Stats.RedirectsFailed.Inc()
 		return false
 	}
-	s.target.cluster.Stats.RedirectsFollowed.Inc()
+	st := s.target.cluster.Stats
+	if !s.redirectTo([]byte(u.Host), []byte(u.RequestURI())) {
+		st.RedirectsFailed.Inc()
+		return false
+	}
+	st.RedirectsFollowed.Inc()
+	return true
+}
+
+// redirectTo makes the request one to another host and path, unless no route is
+// there: then the client gets the service's redirect.
+func (s *stream) redirectTo(host, path []byte) bool {
 	b := append(s.arena.Start(), s.scheme...)
 	b = append(b, "://"...)
 	b = append(b, s.authority...)
 	b = append(b, s.path...)
 	original := s.arena.Done(b)
+	before, method := s.streamState, s.req.Method
 	if s.resp.Status == 303 && !bytes.Equal(s.req.Method, methodHEAD) {
 		s.req.Method = methodGET
 	}
-	s.authority = []byte(u.Host)
-	s.path = []byte(u.RequestURI())
+	s.authority, s.path = host, path
+	s.route, s.target = nil, nil
+	proto, _ := s.req.Headers.Get("x-forwarded-proto")
+	if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost != nil {
+		s.findRoute()
+	}
+	if s.route == nil || len(proto) == 0 {
+		s.streamState, s.req.Method = before, method
+		return false
+	}
 	s.req.Headers.Set(hOriginalURL, original)
 	s.redirects++
 	s.rerun = true

@@ -64,16 +64,26 @@ func (s *stream) rejectPath() {
 	s.manager.stats.RqPathFailed.Inc()
 	h := s.beginReply(400, "path_normalization_failed")
 	s.closing = true
-	if s.req.Headers.Has("x-forwarded-proto") {
-		s.prepareAuthority()
-		if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost != nil {
-			s.findRoute()
-		}
-		if s.target != nil {
-			s.mutateReply(h)
-		}
-	}
+	s.mutateEarly(h)
 	s.describe(h, nil)
+}
+
+// mutateEarly is mutateReply for an answer about the path.
+func (s *stream) mutateEarly(h *header.List) {
+	if proto, _ := s.req.Headers.Get("x-forwarded-proto"); len(proto) == 0 {
+		return
+	}
+	path := s.path
+	s.path, _, _ = bytes.Cut(path, []byte("#"))
+	if s.vhost = s.manager.routes.hosts.find(s.lowerHost()); s.vhost != nil {
+		s.findRoute()
+	}
+	s.path = path
+	if scheme := s.scheme; s.target != nil {
+		s.scheme = nil // which Envoy has not found out yet
+		s.mutateReply(h)
+		s.scheme = scheme
+	}
 }
 
 func (s *stream) preparePath() bool {
@@ -83,13 +93,17 @@ func (s *stream) preparePath() bool {
 		return false
 	}
 	if m.escapedSlashes != escapedKeep && hasEscapedSlash(s.path) {
+		s.path = unescapeSlashes(&s.arena, s.path)
 		if m.escapedSlashes == escapedReject {
 			s.rejectPath()
 			return false
 		}
-		s.path = unescapeSlashes(&s.arena, s.path)
 	}
 	redirect := m.escapedSlashes == escapedRedirect && !bytes.Equal(s.path, s.req.Target)
+	if redirect && isGRPC(&s.req.Headers) {
+		s.rejectPath() // its clients follow no redirects
+		return false
+	}
 	if m.normalizePath {
 		normal, ok := normalizePath(&s.arena, s.path)
 		if !ok {
@@ -104,7 +118,8 @@ func (s *stream) preparePath() bool {
 	if redirect {
 		s.manager.stats.RqPathSent.Inc()
 		h := s.beginReply(307, "path_normalization_failed")
-		h.Add(hLocation, s.path)
+		s.mutateEarly(h)
+		h.Set(hLocation, s.path)
 		s.describe(h, nil)
 		return false
 	}
@@ -120,8 +135,8 @@ func (s *stream) prepareAuthority() {
 			s.authority = s.arena.Done(append(b, s.authority[n:]...))
 		}
 	}
-	if m.stripAnyPort {
-		s.authority = withoutPort(s.authority)
+	if bare := withoutPort(s.authority); m.stripAnyPort && len(bare)+1 != len(s.authority) {
+		s.authority = bare // a colon without a port stays
 	}
 }
 
@@ -130,6 +145,9 @@ func (s *stream) prepareAuthority() {
 func (s *stream) prepareHeaders() {
 	h := &s.req.Headers
 	s.dropHopByHop()
+	if v, ok := h.Get("referer"); ok && !validReferer(v) {
+		h.Remove("referer")
+	}
 	external := s.forwardedFor()
 	s.dropInternal(s.manager.useRemoteAddress)
 	s.forwardClientCert(h)
@@ -139,18 +157,20 @@ func (s *stream) prepareHeaders() {
 		h.Set(hForwardedProto, s.scheme)
 	case !has:
 		h.Add(hForwardedProto, s.scheme)
+	case len(proto) == 0:
+		s.protoless = true
 	default:
 		if string(proto) == "http" || string(proto) == "https" {
 			s.scheme = proto
 		}
 	}
+	if s.manager.via != nil {
+		s.appendTo(h, hVia, ", ", s.manager.via)
+	}
 	if s.manager.useRemoteAddress {
 		h.Set(hExternalAddress, external)
 	}
 	s.prepareRequestID()
-	if s.manager.via != nil {
-		s.appendTo(h, hVia, ", ", s.manager.via)
-	}
 }
 
 // appendTo appends a value to the list that a header is, or adds the header.
@@ -161,7 +181,9 @@ func (s *stream) appendTo(h *header.List, name []byte, separator string, value [
 		return
 	}
 	b := append(s.arena.Start(), h.Fields[i].Value...)
-	b = append(b, separator...)
+	if len(b) > 0 {
+		b = append(b, separator...)
+	}
 	h.Fields[i].Value = s.arena.Done(append(b, value...))
 }
 
@@ -270,14 +292,15 @@ func (s *stream) dropInternal(edge bool) {
 // to come from.
 func (s *stream) forwardedFor() []byte {
 	m := s.manager
+	list, _ := s.req.Headers.Get("x-forwarded-for")
 	if !m.useRemoteAddress {
+		s.claimed = nthFromRight(list, m.trustedHops+1)
 		return s.peer.remoteIP
 	}
 	external := s.peer.remoteIP
-	list, _ := s.req.Headers.Get("x-forwarded-for")
 	if m.trustedHops > 0 {
-		if ip := nthFromRight(list, m.trustedHops); ip != nil {
-			external = ip
+		if s.claimed = nthFromRight(list, m.trustedHops); s.claimed != nil {
+			external = s.claimed
 		}
 	}
 	if m.skipXFFAppend {
@@ -317,7 +340,7 @@ func (s *stream) prepareRequestID() {
 	m := s.manager
 	h := &s.req.Headers
 	id, has := h.Get("x-request-id")
-	if m.generateRequestID && (!has || m.useRemoteAddress && !m.preserveRequestID) {
+	if m.generateRequestID && (!has || len(id) == 0 || m.useRemoteAddress && !m.preserveRequestID) {
 		id = keepUUID(&s.arena)
 		h.Set(hRequestID, id)
 	}

@@ -36,9 +36,6 @@ func (s *stream) finalize() {
 	if m.egressTracing {
 		h.Remove("x-envoy-decorator-operation") // meant for the proxy
 	}
-	if m.via != nil {
-		s.appendTo(h, hVia, ", ", m.via)
-	}
 	if !h.Has("date") {
 		h.Add(hDate, s.peer.engine.date(s.end))
 	}
@@ -47,8 +44,13 @@ func (s *stream) finalize() {
 		m.serverHeader == serverAppendIfAbsent && !h.Has("server"):
 		h.Set(hServer, m.serverName)
 	}
-	if m.alwaysRequestID && len(s.requestID) > 0 {
-		h.Set(hRequestID, s.requestID)
+	if m.alwaysRequestID {
+		if id, ok := s.req.Headers.Get("x-request-id"); ok {
+			h.Set(hRequestID, id)
+		}
+	}
+	if m.via != nil {
+		s.appendTo(h, hVia, ", ", m.via)
 	}
 	switch {
 	case s.upgraded || s.http2:
@@ -81,11 +83,11 @@ func (s *stream) lostClient() {
 
 // appendRequestHead writes the request's head as the service gets it.
 func (s *stream) appendRequestHead(dst []byte) []byte {
-	h := &s.req.Headers
-	if s.req.Framing == http1.NoBody && http1.NeedsLength(s.req.Method) && !s.upgraded && !h.Has("content-length") {
-		h.Add(hContentLength, vZero)
+	framing := s.req.Framing
+	if framing == http1.NoBody && http1.NeedsLength(s.req.Method) && !s.upgraded {
+		framing = http1.Length // of no bytes: it is said where the head ends
 	}
-	return http1.AppendRequestHead(dst, s.req.Method, s.path, s.authority, h, s.req.Framing)
+	return http1.AppendRequestHead(dst, s.req.Method, s.path, s.authority, &s.req.Headers, framing)
 }
 
 // relay passes the service's answer on: its head through the filters, its body as

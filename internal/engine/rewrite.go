@@ -27,7 +27,26 @@ func (r *pathRewrite) setRegex(m *matcherv3.RegexMatchAndSubstitute) error {
 		return errors.New("control characters in the substitution")
 	}
 	r.re, r.substitution = re, substitution(m.GetSubstitution())
+	if groups(m.GetSubstitution()) > re.NumSubexp() {
+		r.re = never // RE2 replaces nothing where a group is named that there is not
+	}
 	return nil
+}
+
+// never matches nothing.
+var never = regexp.MustCompile(`[^\x00-\x{10FFFF}]`)
+
+// groups is the highest number of a group in a substitution.
+func groups(s string) int {
+	n := 0
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == '\\' {
+			if i++; '0' <= s[i] && s[i] <= '9' {
+				n = max(n, int(s[i]-'0'))
+			}
+		}
+	}
+	return n
 }
 
 func (r *pathRewrite) none() bool { return r.prefix == nil && r.re == nil }
@@ -92,13 +111,24 @@ var (
 func (s *stream) rewriteRequest() {
 	h := &s.req.Headers
 	s.rewriteHost(h)
-	if r := &s.route.rewrite; !r.none() {
+	s.rewritePath(&s.route.rewrite)
+}
+
+// rewritePath applies a rewrite to the path; what it was is told in a header.
+func (s *stream) rewritePath(r *pathRewrite) {
+	h := &s.req.Headers
+	if !r.none() {
 		path, query, hasQuery := bytes.Cut(s.path, []byte("?"))
 		b := r.append(s.arena.Start(), path, &s.route.match)
+		if len(b) == 0 {
+			return // Envoy rewrites nothing to no path
+		}
 		if hasQuery {
 			b = append(append(b, '?'), query...)
 		}
-		h.Set(hOriginalPath, s.path)
+		if !s.manager.suppressEnvoy {
+			h.Set(hOriginalPath, s.path)
+		}
 		s.path = s.arena.Done(b)
 	}
 }
@@ -107,10 +137,6 @@ func (s *stream) rewriteHost(h *header.List) {
 	r := &s.route.host
 	var host []byte
 	switch {
-	case s.target.host != nil:
-		// Envoy does not tell the original of this one.
-		s.authority = s.target.host
-		return
 	case r.literal != nil:
 		host = r.literal
 	case r.header != "":
@@ -122,7 +148,9 @@ func (s *stream) rewriteHost(h *header.List) {
 	if len(host) == 0 || bytes.Equal(host, s.authority) {
 		return
 	}
-	h.Set(hOriginalHost, s.authority)
+	if !s.manager.suppressEnvoy {
+		h.Set(hOriginalHost, s.authority)
+	}
 	if r.forwarded {
 		s.appendTo(h, hForwardedHost, ",", s.authority)
 	}

@@ -165,6 +165,9 @@ type headerMatch struct {
 
 func compileHeaderMatch(h *routev3.HeaderMatcher) (headerMatch, error) {
 	m := headerMatch{name: strings.ToLower(h.GetName()), invert: h.GetInvertMatch(), missingEmpty: h.GetTreatMissingHeaderAsEmpty()}
+	if m.name == "host" {
+		m.name = ":authority" // as which Envoy keeps the field
+	}
 	switch p := h.GetHeaderMatchSpecifier().(type) {
 	case nil:
 		m.present = true
@@ -207,7 +210,7 @@ func (m *headerMatch) matches(s *stream) bool {
 	}
 	switch {
 	case m.present:
-		return found != m.invert
+		return (found || m.missingEmpty) != m.invert
 	case !found && m.missingEmpty:
 		return m.matchesOne(nil) != m.invert
 	case !found:

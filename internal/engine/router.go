@@ -69,7 +69,16 @@ func (s *stream) beginUpstreamRequest() {
 	s.up.begin(s)
 	s.nextAttempt()
 	ms := s.target.request
-	for _, m := range ms {
+	if len(ms) > 0 {
+		s.mutated, s.cameGRPC = true, s.fromGRPC()
+	}
+	for _, m := range ms[:s.target.own] {
+		m.apply(s, &s.req.Headers)
+	}
+	if host := s.target.host; host != nil {
+		s.authority = host // Envoy does not tell the original of this one
+	}
+	for _, m := range ms[s.target.own:] {
 		m.apply(s, &s.req.Headers)
 	}
 	s.frameRequest()
@@ -111,7 +120,7 @@ func (s *stream) expectedMillis() int64 {
 	}
 	left := s.route.timeout
 	if left > 0 && s.attempts > 1 {
-		left = max(left-time.Since(s.up.began), time.Millisecond)
+		left = max(left-time.Since(s.up.began).Truncate(time.Millisecond), time.Millisecond)
 	}
 	if r := s.route.retry; r != nil && r.perTry > 0 && (left == 0 || r.perTry < left) {
 		left = r.perTry

@@ -44,15 +44,22 @@ type streamState struct {
 	authority []byte // as the service will see it
 	path      []byte // with the query, as the service will see it
 	requestID []byte
+	protoless bool // x-forwarded-proto is empty: Envoy finds no route then
+	mutated   bool // the headers are those for the service now; before, cameGRPC told
+	cameGRPC  bool
+	claimed   []byte // the client's address by x-forwarded-for, where that is believed
 	badHeader []byte // the name of one whose value cannot be sent to a service
 
 	// The answer. replied is a local reply, whose body is here; otherwise the
 	// body is still with the upstream.
 	replied bool
-	status  int
-	details string
-	flags   responseFlags
-	body    []byte
+	// unanswered hides the status from %RESPONSE_CODE%.
+	unanswered bool
+	logging    bool // the request has ended, lines of logs are being written
+	status     int
+	details    string
+	flags      responseFlags
+	body       []byte
 	// replyText is what %LOCAL_REPLY_BODY% stands for while such a body is made.
 	replyText []byte
 
@@ -131,6 +138,9 @@ func (s *stream) pseudoHeader(name string) []byte {
 // still empty.
 func (s *stream) beginReply(status int, details string) *header.List {
 	s.replied, s.status, s.details, s.body = true, status, details, nil
+	if status == 400 {
+		s.closing = true // as Envoy does after each answer 400 of its own
+	}
 	s.resp.Reset()
 	return &s.resp.Headers
 }
@@ -168,6 +178,15 @@ func (s *stream) localReplyGRPC(code int64, details string, body []byte) {
 // gRPC client gets the status in headers instead.
 func (s *stream) describe(h *header.List, body []byte) { s.describeAs(h, body, fromStatus) }
 
+// fromGRPC reports whether the request came as one of gRPC, whatever a route has made
+// of its content-type.
+func (s *stream) fromGRPC() bool {
+	if s.mutated {
+		return s.cameGRPC
+	}
+	return isGRPC(&s.req.Headers)
+}
+
 // fromStatus stands for the status of gRPC that the HTTP status means.
 const fromStatus = -1
 
@@ -178,7 +197,7 @@ func (s *stream) describeAs(h *header.List, body []byte, code int64) {
 	if r := s.manager.localReplies; r != nil {
 		body, how = r.rewrite(s, h, body)
 	}
-	if isGRPC(&s.req.Headers) {
+	if s.fromGRPC() {
 		if code == fromStatus {
 			code = int64(grpcCodeOf(s.status))
 		}

@@ -19,6 +19,9 @@ func (s *stream) RequestHeader(name string) ([]byte, bool) {
 	if strings.HasPrefix(s.details, "http1.") {
 		return nil, false // what the codec refuses never was a request
 	}
+	if name == "host" {
+		name = ":authority" // which Envoy keeps the field as
+	}
 	if name[0] == ':' {
 		v := s.pseudoHeader(name)
 		if name == ":path" && s.path == nil {
@@ -41,6 +44,12 @@ func (s *stream) ResponseHeader(name string) ([]byte, bool) {
 // ResponseTrailer implements format.Source.
 func (s *stream) ResponseTrailer(name string) ([]byte, bool) { return s.trailers.Get(name) }
 
+// continued reports whether the client was told to go on with its body: until there
+// is another one, this is the status.
+func (s *stream) continued() bool {
+	return s.req.Expect100 && s.manager != nil && !s.manager.proxy100 && s.req.Minor > 0
+}
+
 // StartTime implements format.Source.
 func (s *stream) StartTime() time.Time { return s.start }
 
@@ -48,6 +57,12 @@ func (s *stream) StartTime() time.Time { return s.start }
 func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 	switch v {
 	case format.ResponseCode:
+		if code := s.status; s.unanswered || code == 0 {
+			if s.continued() {
+				return append(dst, "100"...), true
+			}
+			return append(dst, '0'), true
+		}
 		return strconv.AppendInt(dst, int64(s.status), 10), true
 	case format.ResponseFlags:
 		return s.flags.append(dst, false), true
@@ -77,6 +92,11 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return s.AppendSpan(dst, format.ServiceReceiveBegin, format.ClientSendEnd, time.Millisecond)
 	case format.GRPCStatus, format.GRPCStatusSnake, format.GRPCStatusNumber:
 		return s.appendGRPCStatus(dst, v)
+	case format.LogType:
+		if s.logging {
+			return append(dst, "DownstreamEnd"...), true
+		}
+		return append(dst, "NotSet"...), true
 	case format.UniqueID:
 		return appendUUID(dst), true
 	case format.LocalReplyBody:
@@ -197,6 +217,16 @@ func (s *stream) text(v format.Value) []byte {
 		return s.requestID
 	case format.Hostname:
 		return hostname()
+	}
+	if s.claimed != nil {
+		switch v {
+		case format.DownstreamRemoteAddress:
+			return append(s.arena.Copy(s.claimed), ":0"...)
+		case format.DownstreamRemoteAddressWithoutPort:
+			return s.claimed
+		case format.DownstreamRemotePort:
+			return vZero
+		}
 	}
 	return s.peer.text(v)
 }

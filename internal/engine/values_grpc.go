@@ -28,10 +28,16 @@ func (s *stream) appendGRPCStatus(dst []byte, v format.Value) ([]byte, bool) {
 
 func (s *stream) grpcCode() (int, bool) {
 	for _, h := range [2]*header.List{&s.trailers, &s.resp.Headers} {
-		if text, ok := h.Get("grpc-status"); ok {
+		if text, _ := h.Get("grpc-status"); len(text) > 0 {
 			n, err := strconv.Atoi(string(text))
-			return n, err == nil
+			if err != nil {
+				n = -1 // as Envoy calls what is no code
+			}
+			return n, true
 		}
+	}
+	if s.unanswered || s.status == 0 {
+		return grpcCodeOf(100), s.continued()
 	}
 	return grpcCodeOf(s.status), true
 }

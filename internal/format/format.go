@@ -39,6 +39,7 @@ type part struct {
 	limit     int    // bytes; -1: none
 	clock     *clock // of the times
 	limitless bool   // takes no length
+	filled    bool   // the fallback is read where name is empty, too
 	cidr      int    // bits of an address that are kept; 0: all of it, bare
 	span      span   // of COMMON_DURATION
 }
@@ -275,7 +276,7 @@ func grpcOperator(argument string) (part, error) {
 // the path as it came (ORIG), as it is (PATH), or the first of them that is there.
 func pathOperator(argument string) (part, error) {
 	query, which, _ := strings.Cut(argument, ":")
-	p := part{kind: kindRequest, name: "x-envoy-original-path", fallback: ":path"}
+	p := part{kind: kindRequest, name: "x-envoy-original-path", fallback: ":path", filled: true}
 	switch which {
 	case "", "ORIG_OR_PATH":
 	case "ORIG":
@@ -371,7 +372,7 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 		return dst, false
 	}
 	v, ok := p.header(s, p.name)
-	if (!ok || p.name == "") && p.fallback != "" {
+	if (!ok || p.name == "" || p.filled && len(v) == 0) && p.fallback != "" {
 		v, ok = p.header(s, p.fallback)
 	}
 	if !ok {

@@ -80,8 +80,9 @@ const (
 	// what Envoy has no more of either without an extension.
 	Zero
 	Empty
-	// DownstreamEnd and Normal are the words for how requests end here.
-	DownstreamEnd
+	// LogType says for which occasion a log's line is written.
+	LogType
+	// Normal is the word for how requests end here.
 	Normal
 )
 
@@ -92,8 +93,6 @@ func (v Value) constant() (string, bool) {
 		return "", true
 	case Zero:
 		return "0", true
-	case DownstreamEnd:
-		return "DownstreamEnd", true
 	case Normal:
 		return "Normal", true
 	}
@@ -120,7 +119,7 @@ const (
 
 // operators are those of Envoy 1.40 that stand for a value, by their names.
 var operators = map[string]operator{
-	"ACCESS_LOG_TYPE":                {value: DownstreamEnd},
+	"ACCESS_LOG_TYPE":                {value: LogType},
 	"PROTOCOL":                       {value: Protocol},
 	"RESPONSE_CODE":                  {value: ResponseCode, numeric: true},
 	"RESPONSE_CODE_DETAILS":          {value: ResponseCodeDetails, argument: anyArgument},

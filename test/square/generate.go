@@ -45,8 +45,11 @@ type site struct {
 	// Added are response headers that the route adds.
 	Added rawhttp.Fields
 
-	// Routes are the routes of a VirtualService. A site has them, or the above.
-	Routes []object
+	// Routes are the routes of a VirtualService, Host a virtual host below the
+	// connection manager with the name. A site has one of them, or the above.
+	Routes  []object
+	Host    object
+	Manager string
 }
 
 // probe is one generated request to a site. Its request has no Host line.
@@ -54,6 +57,8 @@ type probe struct {
 	Site    *site
 	Request Request
 	Plan    rawhttp.Plan
+	// Suffix follows the site's host in the Host line.
+	Suffix string
 }
 
 // generator makes random sites and probes. Everything follows from its source.
@@ -192,7 +197,7 @@ func (g generator) probe(s *site) probe {
 	if g.chance(15) {
 		g.Shuffle(len(r.Fields), func(i, j int) { r.Fields[i], r.Fields[j] = r.Fields[j], r.Fields[i] })
 	}
-	return probe{s, r, g.plan()}
+	return probe{Site: s, Request: r, Plan: g.plan()}
 }
 
 func (g generator) origin() rawhttp.Fields {

@@ -39,7 +39,7 @@ func shrink(p probe, differs func([]probe) (int, error)) (probe, error) {
 func (p probe) smaller() (out []probe) {
 	edit := func(change func(*probe)) {
 		s := *p.Site
-		c := probe{&s, p.Request, p.Plan}
+		c := probe{&s, p.Request, p.Plan, p.Suffix}
 		change(&c)
 		out = append(out, c)
 	}
@@ -71,6 +71,15 @@ func (p probe) smaller() (out []probe) {
 	}
 	for _, simpler := range simplerRoutes(p.Site.Routes) {
 		edit(func(c *probe) { c.Site.Routes = simpler })
+	}
+	for _, simpler := range simplerHosts(p.Site.Host) {
+		edit(func(c *probe) { c.Site.Host = simpler })
+	}
+	if p.Site.Host != nil && p.Site.Manager != "plain" {
+		edit(func(c *probe) { c.Site.Manager = "plain" })
+	}
+	if p.Suffix != "" {
+		edit(func(c *probe) { c.Suffix = "" })
 	}
 	for fewer := range without(p.Site.Added) {
 		edit(func(c *probe) { c.Site.Added = fewer })
@@ -107,6 +116,20 @@ func simplerRoutes(routes []object) (out [][]object) {
 			c := slices.Clone(routes)
 			c[i] = s.(object)
 			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// simplerHosts returns copies of a virtual host that lack one part each and are still
+// valid.
+func simplerHosts(host object) (out []object) {
+	if host == nil {
+		return nil
+	}
+	for _, s := range simplerValues(host) {
+		if validHost(s.(object)) {
+			out = append(out, s.(object))
 		}
 	}
 	return out
@@ -190,7 +213,7 @@ func (p probe) script(why string, want []string) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host)
+	fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host+p.Suffix)
 	for _, f := range p.Request.Fields {
 		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Value)
 	}
@@ -207,6 +230,9 @@ func (p probe) script(why string, want []string) ([]byte, error) {
 
 // config returns the configuration of the probe's site as files of a script.
 func (p probe) config() ([]txtar.File, map[*site]address, error) {
+	if p.Site.Host != nil {
+		return p.hostConfig()
+	}
 	if p.Site.Routes != nil {
 		docs, where, err := virtualServices([]*site{p.Site})
 		return []txtar.File{{Name: "services.yaml", Data: []byte(services)}, {Name: "site.yaml", Data: docs}}, where, err
@@ -216,7 +242,24 @@ func (p probe) config() ([]txtar.File, map[*site]address, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if text, err = yaml.JSONToYAML(text); err != nil {
+	return bootstrapFiles(text, where)
+}
+
+// hostConfig is config for a site with a host.
+func (p probe) hostConfig() ([]txtar.File, map[*site]address, error) {
+	const up, dead = 1, 2
+	text, where, err := layoutHosts([]*site{p.Site}, up, dead)
+	if err != nil {
+		return nil, nil, err
+	}
+	return bootstrapFiles(text, where)
+}
+
+// bootstrapFiles are the file of a bootstrap for an upstream at port 1 and a closed
+// port 2.
+func bootstrapFiles(text []byte, where map[*site]address) ([]txtar.File, map[*site]address, error) {
+	text, err := yaml.JSONToYAML(text)
+	if err != nil {
 		return nil, nil, err
 	}
 	text = bytes.ReplaceAll(text, []byte("port_value: 1\n"), []byte("port_value: $upstream\n"))
