@@ -2,6 +2,7 @@ package square
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -23,20 +24,35 @@ import (
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
-// guarded is a host of the profile hardened, in the words of the model.
+// guarded is a virtual host of the profile hardened, in the words of the model.
 type guarded struct {
-	model  cors.Host
-	domain string
-	tried  []*cors.Policy // beside those of the routes; they change nothing
+	routes  []cors.Route
+	domains []string
+	tried   []*cors.Policy // beside those of the routes; they change nothing
+}
+
+// at is the model of the host that a request with this authority is for.
+func (h *guarded) at(authority string) *cors.Host {
+	if slices.Contains(h.domains, authority) {
+		return &cors.Host{Name: authority, Routes: h.routes}
+	}
+	return &cors.Host{Routes: h.routes} // a wildcard
 }
 
 // guard makes a random host: a few routes, some with policies, predicates and
 // answers of their own, under settings that differ from host to host.
 func (g generator) guard(n int) *guarded {
-	h := &guarded{domain: fmt.Sprintf("h%d.test", n)}
-	h.model.Name = h.domain
-	if g.chance(15) {
-		h.domain, h.model.Name = fmt.Sprintf("*.w%d.test", n), ""
+	h := &guarded{}
+	exact, other, wildcard := fmt.Sprintf("h%d.test", n), fmt.Sprintf("o%d.test", n), fmt.Sprintf("*.w%d.test", n)
+	switch g.IntN(10) {
+	case 0:
+		h.domains = []string{wildcard}
+	case 1:
+		h.domains = []string{exact, other}
+	case 2:
+		h.domains = []string{exact, other, wildcard}
+	default:
+		h.domains = []string{exact}
 	}
 	s := cors.Settings{Level: cors.Preflight}
 	switch g.IntN(10) {
@@ -52,7 +68,7 @@ func (g generator) guard(n int) *guarded {
 		s.Without = cors.Rules(g.IntN(int(cors.AllRules) + 1))
 	}
 	for range 1 + g.IntN(3) {
-		h.model.Routes = append(h.model.Routes, g.guardedRoute(s))
+		h.routes = append(h.routes, g.guardedRoute(s))
 		var tried *cors.Policy
 		if g.chance(20) {
 			tried = g.guardedPolicy()
@@ -167,9 +183,9 @@ func hardened(hosts []*guarded, port uint32) ([]byte, diag.List, error) {
 	in := &xds.Snapshot{Origins: map[string]diag.Pos{}}
 	opts := harden.Options{Objects: map[string]cors.Settings{}}
 	for i, h := range hosts {
-		vh := &routev3.VirtualHost{Name: fmt.Sprintf("host%d", i), Domains: []string{h.domain}}
+		vh := &routev3.VirtualHost{Name: fmt.Sprintf("host%d", i), Domains: h.domains}
 		on := &routev3.VirtualHost{Name: vh.GetName(), Domains: vh.GetDomains()}
-		for j, r := range h.model.Routes {
+		for j, r := range h.routes {
 			owner := fmt.Sprintf("h%d/r%d", i, j)
 			opts.Objects[owner] = r.Settings
 			if r.Policy != nil && r.Policy.Forward {
@@ -239,7 +255,7 @@ func (g generator) knock(h *guarded) (Request, rawhttp.Plan) {
 	if g.chance(40) {
 		r.Method = pick(g, "GET", "GET", "POST", "PUT", "DELETE")
 	}
-	host := h.domain
+	host := pick(g, h.domains...)
 	if rest, ok := strings.CutPrefix(host, "*"); ok {
 		host = pick(g, "x", "y.z") + rest
 	}
@@ -253,7 +269,7 @@ func (g generator) knock(h *guarded) (Request, rawhttp.Plan) {
 		case g.chance(30):
 			value = g.nearMiss(value)
 		case g.chance(15):
-			value = pick(g, "https://"+host, "http://"+host+":8080", "https://x."+host, "ftp://"+host)
+			value = pick(g, "https://"+host, "http://"+host+":8080", "https://x."+host, "ftp://"+host, "https://"+strings.TrimPrefix(h.domains[0], "*."))
 		}
 		r.Fields = append(r.Fields, rawhttp.Field{Name: "Origin", Value: value})
 	}

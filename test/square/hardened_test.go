@@ -74,7 +74,8 @@ func TestHardened(t *testing.T) {
 					}
 					answers = append(answers, a)
 				}
-				want := k.host.model.Answer(modelRequest(k.req))
+				authority, _ := k.req.Fields.Get("Host")
+				want := k.host.at(authority).Answer(modelRequest(k.req))
 				mu.Lock()
 				reasons[fmt.Sprintf("%d %s", answers[0].Response.Status, want.Reason)]++
 				for _, a := range answers[1:] {
@@ -103,8 +104,8 @@ func TestHardened(t *testing.T) {
 
 func describeGuarded(h *guarded) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", h.domain)
-	for _, r := range h.model.Routes {
+	fmt.Fprintf(&b, "%s\n", h.domains)
+	for _, r := range h.routes {
 		fmt.Fprintf(&b, "  %v %q level=%v without=%07b action=%v", r.Path.Kind, r.Path.Text, r.Settings.Level, r.Settings.Without, r.Action)
 		for _, c := range r.Conditions {
 			fmt.Fprintf(&b, " if(%s %v invert=%v)", c.Name, c.Value, c.Invert)
