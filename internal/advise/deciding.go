@@ -43,6 +43,43 @@ func (in Input) proto(t *engine.Trace, index int) *routev3.Route {
 	return nil
 }
 
+// allows is what the policy of a route says, as it was written; nothing where the objects are not known.
+func (in Input) allows(route *Route) []string {
+	r := in.rule(route)
+	if r == nil || r.policy() == nil {
+		return nil
+	}
+	p := r.policy()
+	var origins []string
+	for _, m := range p.GetAllowOrigins() {
+		switch m.GetMatchType().(type) {
+		case *networking.StringMatch_Exact:
+			origins = append(origins, m.GetExact())
+		case *networking.StringMatch_Prefix:
+			origins = append(origins, "prefix "+m.GetPrefix())
+		case *networking.StringMatch_Regex:
+			origins = append(origins, "regex "+m.GetRegex())
+		}
+	}
+	var out []string
+	say := func(field string, values []string) {
+		if len(values) > 0 {
+			out = append(out, field+": "+strings.Join(values, ", "))
+		}
+	}
+	say("allowOrigins", slices.Concat(origins, p.GetAllowOrigin())) //nolint:staticcheck // deprecated and still in force
+	say("allowMethods", p.GetAllowMethods())
+	say("allowHeaders", p.GetAllowHeaders())
+	say("exposeHeaders", p.GetExposeHeaders())
+	if c := p.GetAllowCredentials(); c != nil {
+		out = append(out, fmt.Sprintf("allowCredentials: %v", c.GetValue()))
+	}
+	if a := p.GetMaxAge(); a != nil {
+		out = append(out, "maxAge: "+a.AsDuration().String())
+	}
+	return out
+}
+
 // rule is the http route of a VirtualService that a request took.
 type rule struct {
 	object *resource.Resource

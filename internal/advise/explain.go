@@ -139,6 +139,9 @@ func play(in Input, call fetch.Call) (*played, error) {
 			p.hops = append(p.hops, in.hop(r, response, trace, err))
 			return response, err
 		})
+		for i, x := range p.last.Exchanges {
+			p.hops[i].Why = x.Why
+		}
 		p.verdicts = append(p.verdicts, verdict(profile, p.last))
 	}
 	return p, g.close()
@@ -161,9 +164,11 @@ func verdict(profile fetch.Profile, r *fetch.Result) Verdict {
 
 // Hop is a request and what the gateway did with it.
 type Hop struct {
-	Preflight bool     `json:"preflight"`
-	Request   string   `json:"request"` // METHOD URL
-	Headers   []string `json:"headers"` // those of the request that matter here
+	Preflight bool   `json:"preflight"`
+	Request   string `json:"request"` // METHOD URL
+	// Why has the reasons for a preflight, or why a request across origins needs none.
+	Why     []string `json:"why,omitempty"`
+	Headers []string `json:"headers"` // those of the request that matter here
 	// Error is why there is no answer.
 	Error string `json:"error,omitempty"`
 
@@ -191,6 +196,8 @@ type Route struct {
 	// Position is where it was written, Policy where its CORS policy was; empty if it has none.
 	Position string `json:"position,omitempty"`
 	Policy   string `json:"policy,omitempty"`
+	// Allows is what that policy says, field by field.
+	Allows []string `json:"allows,omitempty"`
 	// Reason is why the gateway refuses what takes this route: deny-origin and the like.
 	Reason string `json:"reason,omitempty"`
 }
@@ -218,6 +225,7 @@ func (in Input) hop(r *fetch.Request, response *fetch.Response, t *engine.Trace,
 		if r := in.route(t, t.Route); r.Reason == reasonNotFound {
 			h.Cluster = ""
 		} else {
+			r.Allows = in.allows(&r)
 			h.Route = &r
 		}
 	}

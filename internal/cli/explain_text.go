@@ -75,6 +75,7 @@ func (t *explanationText) literal(l *advise.Literal) {
 }
 
 func (t *explanationText) hop(h *advise.Hop) {
+	t.field("why", h.Why...)
 	t.field("sends", h.Headers...)
 	if h.Error != "" {
 		t.field("gateway", "no answer: "+h.Error)
@@ -94,7 +95,7 @@ func (t *explanationText) hop(h *advise.Hop) {
 	switch {
 	case h.Route != nil:
 		t.field("route", routeText(h.Route))
-		t.field("policy", h.Route.Policy)
+		t.field("policy", append([]string{h.Route.Policy}, h.Route.Allows...)...)
 	case h.VirtualHost == "":
 		t.field("route", "none: no host matches")
 	default:

@@ -94,6 +94,8 @@ const (
 type Exchange struct {
 	Request  *Request
 	Response *Response
+	// Why has the reasons for a preflight, one by one; for a request across origins without one, why it needs none.
+	Why []string
 }
 
 // Step is one decision on the way.

@@ -42,6 +42,7 @@ type fetching struct {
 	headers []Field
 	urls    []*url.Url // the URL list; the last is the current one
 	taint   ResponseType
+	why     []string // of the next exchange
 }
 
 // run is "main fetch", once for each hop.
@@ -161,10 +162,11 @@ func (f *fetching) choose() (preflight, ok bool) {
 // http is "HTTP fetch": the preflight, if one is needed, then the request itself and the check of its answer.
 func (f *fetching) http(preflight bool) (*Response, bool) {
 	if preflight {
-		if reason := f.needsPreflight(); reason == "" {
-			f.step("HTTP fetch, step 5", "no preflight: %s", f.whyNoPreflight())
+		if f.why = f.needsPreflight(); f.why == nil {
+			f.why = []string{f.whyNoPreflight()}
+			f.step("HTTP fetch, step 5", "no preflight: %s", f.why[0])
 		} else {
-			f.step("HTTP fetch, step 5", "a preflight is needed: %s", reason)
+			f.step("HTTP fetch, step 5", "a preflight is needed: %s", strings.Join(f.why, "; "))
 			if !f.preflight() {
 				return nil, false
 			}
@@ -188,7 +190,8 @@ func (f *fetching) http(preflight bool) (*Response, bool) {
 // send asks the network.
 func (f *fetching) send(request *Request) (*Response, bool) {
 	response, err := f.net(request)
-	f.res.Exchanges = append(f.res.Exchanges, Exchange{Request: request, Response: response})
+	f.res.Exchanges = append(f.res.Exchanges, Exchange{Request: request, Response: response, Why: f.why})
+	f.why = nil
 	if err != nil {
 		return nil, f.fail("HTTP-network fetch", "no answer from %s: %v", request.URL, err)
 	}

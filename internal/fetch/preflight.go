@@ -50,21 +50,22 @@ func (f *fetching) findHeader(name string) *permission {
 	})
 }
 
-// needsPreflight tells why the request needs a preflight that the cache cannot replace ("HTTP fetch", step 5); "" if it needs
-// none.
-func (f *fetching) needsPreflight() string {
+// needsPreflight tells why the request needs a preflight that the cache cannot replace ("HTTP fetch", step 5), reason by reason; none
+// if it needs none.
+func (f *fetching) needsPreflight() (reasons []string) {
 	if (f.call.Upload || !isSafelistedMethod(f.method)) && f.findMethod(f.method) == nil {
 		if isSafelistedMethod(f.method) {
-			return "the progress of the upload is listened to"
+			reasons = append(reasons, "the progress of the upload is listened to")
+		} else {
+			reasons = append(reasons, "the method "+f.method+" is not GET, HEAD or POST")
 		}
-		return "the method " + f.method + " is not GET, HEAD or POST"
 	}
 	for _, h := range unsafeHeaders(f.headers) {
 		if f.findHeader(h.name) == nil {
-			return "the header " + h.name + ": " + h.reason
+			reasons = append(reasons, "the header "+h.name+": "+h.reason)
 		}
 	}
-	return ""
+	return reasons
 }
 
 // whyNoPreflight tells why needsPreflight found nothing.
