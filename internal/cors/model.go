@@ -183,7 +183,7 @@ func (h *Host) foreign(r Request) bool {
 	}
 	scheme, host, _ := strings.Cut(r.origin(), "://")
 	name, port, _ := strings.Cut(host, ":")
-	own := (scheme == "http" || scheme == "https") && h.Name != "" && strings.EqualFold(name, h.Name)
+	own := (scheme == "http" || scheme == "https") && h.Name != "" && name == strings.ToLower(h.Name)
 	for _, c := range port {
 		own = own && '0' <= c && c <= '9'
 	}

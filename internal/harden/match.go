@@ -148,9 +148,9 @@ func listOf(names []string) string {
 }
 
 // ownOrigins is an expression for the origins of pages of a host, of either scheme
-// and any port.
+// and any port. Browsers write them in lower case.
 func ownOrigins(domain string) string {
-	return `(?i)https?://` + regexp.QuoteMeta(bare(domain)) + `(?::\d+)?`
+	return `https?://` + regexp.QuoteMeta(strings.ToLower(bare(domain))) + `(?::\d+)?`
 }
 
 // atHost: the request is for the domain, with or without a port.

@@ -269,7 +269,7 @@ func (g generator) knock(h *guarded) (Request, rawhttp.Plan) {
 		case g.chance(30):
 			value = g.nearMiss(value)
 		case g.chance(15):
-			value = pick(g, "https://"+host, "http://"+host+":8080", "https://x."+host, "ftp://"+host, "https://"+strings.TrimPrefix(h.domains[0], "*."))
+			value = pick(g, "https://"+host, "http://"+host+":8080", "https://x."+host, "https://"+strings.ToUpper(host), "ftp://"+host, "https://"+strings.TrimPrefix(h.domains[0], "*."))
 		}
 		r.Fields = append(r.Fields, rawhttp.Field{Name: "Origin", Value: value})
 	}
