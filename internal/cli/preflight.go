@@ -134,8 +134,11 @@ func exampleMethod(list string) string {
 			return m // one that makes a browser ask
 		}
 	}
-	if methods[0] == "" || methods[0] == "*" {
+	switch methods[0] {
+	case "*":
 		return "PUT"
+	case "":
+		return "POST" // the profile hardened refuses what needs to be listed
 	}
 	return methods[0]
 }

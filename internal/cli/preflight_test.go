@@ -75,7 +75,7 @@ func TestExampleOrigin(t *testing.T) {
 }
 
 func TestExampleMethodAndHeaders(t *testing.T) {
-	for list, want := range map[string]string{"": "PUT", "*": "PUT", "GET": "GET", "GET,POST": "POST", "OPTIONS,DELETE,PUT": "DELETE"} {
+	for list, want := range map[string]string{"": "POST", "*": "PUT", "GET": "GET", "GET,POST": "POST", "OPTIONS,DELETE,PUT": "DELETE"} {
 		if got := exampleMethod(list); got != want {
 			t.Errorf("methods %q: %q, want %q", list, got, want)
 		}

@@ -168,7 +168,7 @@ func (h *host) route(i int, r *routev3.Route) []*routev3.Route {
 		h.pass.report(diag.Error, CodeNotHardened, pos, object(owner), "%v", err)
 		return nil
 	}
-	if p == nil {
+	if p == nil || r.GetMatch() == nil {
 		return nil
 	}
 	s := h.pass.settings(owner)

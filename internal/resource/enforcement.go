@@ -1,8 +1,12 @@
 package resource
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
+	networking "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/crossgate/crossgate/internal/cors"
@@ -113,6 +117,17 @@ func (v *validator) enforcementValues() {
 	_, wrong := v.enforcement()
 	for _, w := range wrong {
 		v.check(w.path, w.err)
+	}
+	known := []string{AnnotationEnforce, AnnotationReportOnly, AnnotationWithoutRules, AnnotationTrial}
+	for _, name := range slices.Sorted(maps.Keys(v.Annotations)) {
+		path := "metadata.annotations." + name
+		switch vs, _ := v.Spec.(*networking.VirtualService); {
+		case vs == nil || !strings.HasPrefix(name, annotationDomain):
+		case !slices.Contains(known, name):
+			v.errorf(path, "unknown annotation %q%s", clip(name), didYouMean(name, known))
+		case len(vs.GetHosts()) == 0:
+			v.errorf(path, "the policies of a delegate are enforced as the VirtualService says that delegates to it; write the annotation there")
+		}
 	}
 }
 
