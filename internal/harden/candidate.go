@@ -1,6 +1,7 @@
 package harden
 
 import (
+	"fmt"
 	"slices"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -62,6 +63,7 @@ func (h *host) candidate(r *routev3.Route, s cors.Settings) (*policy, cors.Setti
 		}
 		c := list[i]
 		c.used = true
+		h.pass.positions = append(h.pass.positions, "trial", fmt.Sprint(c.forward))
 		tried := h.pass.settings(ownerOf(c.route))
 		p, err := effective(c.route, c.host.GetTypedPerFilterConfig(), c.rc.GetTypedPerFilterConfig())
 		if err != nil {
@@ -71,7 +73,7 @@ func (h *host) candidate(r *routev3.Route, s cors.Settings) (*policy, cors.Setti
 		if p == nil {
 			return nil, s
 		}
-		read := read(p, c.forward, tried)
+		read := h.pass.compiled.read(p, c.forward, tried)
 		if read.unsafe != nil {
 			h.pass.report(diag.Error, CodeUnsafe, c.pos, object(ownerOf(c.route)), "the policy on trial could not be used: %v", read.unsafe)
 		}

@@ -1,8 +1,11 @@
 package harden
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -27,7 +30,7 @@ const (
 // do not change are shared. The diagnostics name policies that cannot be enforced,
 // whose routes are served without CORS, and what a user should know of the others.
 func Snapshot(in *xds.Snapshot, o Options) (*xds.Snapshot, diag.List) {
-	p := &pass{in: in, o: o, tables: map[string]bool{}, varied: map[string]bool{}, told: map[string]bool{}}
+	p := &pass{in: in, o: o, tables: map[string]bool{}, varied: map[string]bool{}, told: map[string]bool{}, compiled: newCompiled()}
 	var err error
 	if p.vary, err = varyFilter(); err != nil {
 		p.fail(err)
@@ -55,9 +58,31 @@ func Snapshot(in *xds.Snapshot, o Options) (*xds.Snapshot, diag.List) {
 		out.Listeners = append(out.Listeners, p.listener(l))
 	}
 	p.candidates.reportUnused(p)
-	out.Seal()
+	p.seal()
 	p.diags.Sort()
 	return &out, p.diags
+}
+
+// seal sets the version of the result. It follows from what the pass was given, which
+// is much less to look at than what it made: the content of the input, the choices,
+// and the places of the policies, which the routes carry.
+func (p *pass) seal() {
+	if p.in.Version == "" {
+		p.out.Seal()
+		return
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, p.in.Version, p.o.Settings)
+	for _, owner := range slices.Sorted(maps.Keys(p.o.Objects)) {
+		fmt.Fprintln(h, owner, p.o.Objects[owner])
+	}
+	if p.o.Candidate != nil {
+		fmt.Fprintln(h, "trial", p.o.Candidate.Version)
+	}
+	for _, pos := range p.positions {
+		fmt.Fprintln(h, pos)
+	}
+	p.out.Version = hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // pass is one run.
@@ -67,13 +92,16 @@ type pass struct {
 	vary       *hcmv3.HttpFilter
 	varyRoute  *anypb.Any
 	candidates *candidates
+	compiled   *compiled
 	// tables are the route configurations that managers with a CORS filter name;
 	// true, once they are done, for those that have a policy.
 	tables map[string]bool
 	// varied are those whose routes use the filter for Vary.
 	varied map[string]bool
 	told   map[string]bool
-	diags  diag.List
+	// positions are those that the routes carry, in their order.
+	positions []string
+	diags     diag.List
 }
 
 // fail notes what cannot happen with the messages that are made here.

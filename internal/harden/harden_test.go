@@ -213,3 +213,38 @@ func matcherText(m *matcherv3.StringMatcher) string {
 	}
 	return m.GetExact()
 }
+
+// TestVersion: what changes the result changes its version.
+func TestVersion(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/trial.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func(change func(*xds.Snapshot, *Options)) string {
+		in, o := caseInput(t, a)
+		change(in, &o)
+		out, _ := Snapshot(in, o)
+		return out.Version
+	}
+	same := version(func(*xds.Snapshot, *Options) {})
+	if again := version(func(*xds.Snapshot, *Options) {}); again != same {
+		t.Errorf("the same input: %s and %s", same, again)
+	}
+	for name, change := range map[string]func(*xds.Snapshot, *Options){
+		"content": func(in *xds.Snapshot, _ *Options) { in.Version = "other" },
+		"level":   func(_ *xds.Snapshot, o *Options) { o.Settings.Level = cors.Block },
+		"object":  func(_ *xds.Snapshot, o *Options) { o.Objects["a/b"] = cors.Settings{Level: cors.Block} },
+		"trial":   func(_ *xds.Snapshot, o *Options) { o.Candidate = nil },
+		"place": func(in *xds.Snapshot, _ *Options) {
+			for key, pos := range in.Origins {
+				pos.Line++
+				in.Origins[key] = pos
+			}
+		},
+		"forward": func(in *xds.Snapshot, _ *Options) { in.Origins[xds.ForwardKey("table", "a", 0)] = diag.Pos{Line: 1} },
+	} {
+		if got := version(change); got == same {
+			t.Errorf("another %s, the same version", name)
+		}
+	}
+}

@@ -31,11 +31,11 @@ func (h *host) notFound() []*routev3.Route {
 		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		Action: nowhere(routev3.RouteAction_NOT_FOUND),
 	}
-	b := &rows{pass: h.pass, host: h, src: src, p: read(merged, false, h.limits), s: h.limits, inherits: h.inherits()}
+	b := &rows{pass: h.pass, host: h, src: src, p: h.pass.compiled.read(merged, false, h.limits), s: h.limits, inherits: h.inherits()}
 	if b.p.unsafe != nil {
 		// Credentials of one policy and the origins of another.
 		merged.AllowCredentials = nil
-		b.p = read(merged, false, h.limits)
+		b.p = h.pass.compiled.read(merged, false, h.limits)
 	}
 	b.pre, _ = preflights(src.GetMatch(), true)
 	made := b.build()

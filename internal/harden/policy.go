@@ -8,7 +8,6 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -126,10 +125,10 @@ func merge(list []*corsv3.CorsPolicy) *corsv3.CorsPolicy {
 }
 
 // read compiles a policy and judges it.
-func read(p *corsv3.CorsPolicy, forward bool, s cors.Settings) *policy {
+func (c *compiled) read(p *corsv3.CorsPolicy, forward bool, s cors.Settings) *policy {
 	out := &policy{proto: p, forward: forward}
 	for i, m := range p.GetAllowOriginStringMatch() {
-		pattern, err := compile(m)
+		pattern, err := c.pattern(m)
 		if err != nil {
 			out.unsafe = fmt.Errorf("origin %d: %w", i+1, err)
 			return out
@@ -145,7 +144,7 @@ func read(p *corsv3.CorsPolicy, forward bool, s cors.Settings) *policy {
 		}
 	}
 	if p.GetAllowCredentials().GetValue() && s.Has(cors.WideCredentials) {
-		out.judgeWidth()
+		out.judgeWidth(c)
 	}
 	return out
 }
@@ -157,9 +156,9 @@ func (p *policy) takesNoOrigin() bool {
 }
 
 // judgeWidth refuses credentials for everybody.
-func (p *policy) judgeWidth() {
+func (p *policy) judgeWidth(c *compiled) {
 	for _, scheme := range []string{"https", "http"} {
-		switch origin.Covers(scheme, p.patterns) {
+		switch c.covers(scheme, p.patterns) {
 		case origin.All:
 			p.unsafe = fmt.Errorf("credentials are allowed, and the origins are every %s origin there is: any site could read what its visitors may see. Name the origins, or leave allowCredentials out", scheme)
 			return
@@ -168,22 +167,6 @@ func (p *policy) judgeWidth() {
 			return
 		}
 	}
-}
-
-func compile(m *matcherv3.StringMatcher) (origin.Pattern, error) {
-	switch p := m.GetMatchPattern().(type) {
-	case *matcherv3.StringMatcher_Exact:
-		return origin.Compile(origin.Exact, p.Exact, m.GetIgnoreCase())
-	case *matcherv3.StringMatcher_Prefix:
-		return origin.Compile(origin.Prefix, p.Prefix, m.GetIgnoreCase())
-	case *matcherv3.StringMatcher_Suffix:
-		return origin.Compile(origin.Suffix, p.Suffix, m.GetIgnoreCase())
-	case *matcherv3.StringMatcher_Contains:
-		return origin.Compile(origin.Contains, p.Contains, m.GetIgnoreCase())
-	case *matcherv3.StringMatcher_SafeRegex:
-		return origin.Compile(origin.Regex, p.SafeRegex.GetRegex(), m.GetIgnoreCase())
-	}
-	return origin.Pattern{}, fmt.Errorf("a matcher of type %T is not known", m.GetMatchPattern())
 }
 
 // safelistedMethods are those that browsers need no permission for (Fetch, section

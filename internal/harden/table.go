@@ -1,6 +1,7 @@
 package harden
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -174,11 +175,12 @@ func (h *host) route(i int, r *routev3.Route) []*routev3.Route {
 	s := h.pass.settings(owner)
 	_, forward := h.pass.in.Origins[xds.ForwardKey(h.rc.GetName(), h.vh.GetName(), i)]
 	b := &rows{
-		pass: h.pass, host: h, src: r, p: read(p, forward, s), s: s, owner: owner, inherits: h.inherits(),
+		pass: h.pass, host: h, src: r, p: h.pass.compiled.read(p, forward, s), s: s, owner: owner, inherits: h.inherits(),
 	}
 	if pos.Line > 0 || pos.File != "" {
 		b.pos = pos.String()
 	}
+	h.pass.positions = append(h.pass.positions, b.pos, fmt.Sprint(forward))
 	candidate, tried := h.candidate(r, s)
 	b.trials = trialsOf(b.p, candidate, s, tried)
 	h.tell(b, pos)

@@ -3,6 +3,7 @@ package origin
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -40,7 +41,7 @@ func Compile(kind Kind, text string, fold bool) (Pattern, error) {
 	case kind == Regex:
 		// The text alone first: "a)(b" is no expression, though it is one in
 		// parentheses.
-		if _, err := regexp.Compile(text); err != nil {
+		if _, err := syntax.Parse(text, syntax.Perl); err != nil {
 			return p, err
 		}
 		re, err := regexp.Compile(`\A(?:` + text + `)\z`)
