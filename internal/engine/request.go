@@ -42,6 +42,10 @@ func (s *stream) prepare() bool {
 		s.closing = s.closing || string(s.req.Method) == "CONNECT"
 		return false
 	}
+	if string(s.req.Method) == "QUERY" && !s.req.Headers.Has("content-type") {
+		s.reject(400, "query_missing_content_type") // what it asks for is in its body
+		return false
+	}
 	if !s.preparePath() {
 		return false
 	}

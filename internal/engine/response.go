@@ -53,7 +53,7 @@ func (s *stream) finalize() {
 		s.appendTo(h, hVia, ", ", m.via)
 	}
 	switch {
-	case s.upgraded || s.http2:
+	case s.upgraded && !s.replied || s.http2:
 	case s.closing:
 		h.Add(hConnection, vClose)
 	case s.req.Minor == 0:

@@ -53,6 +53,9 @@
 // TestGeneratedTables and TestGeneratedMutations do the same as the test below with
 // virtual hosts of Envoy's API, below connection managers with different options.
 //
+// TestGeneratedMalformed sends requests that are none, or just one; what may differ
+// on purpose, with the rows of docs/differences.md, is in deliberate.
+//
 // TestGenerated makes random policies at all levels and random requests to them.
 // When two answers differ it leaves out parts of the policy and of the request
 // as long as they still differ, and prints what remains as a script, ready to be

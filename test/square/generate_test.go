@@ -1,6 +1,7 @@
 package square
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -111,13 +112,17 @@ type bench struct {
 	// layout makes the bootstrap of sites.
 	layout func([]*site) ([]byte, map[*site]address, error)
 
-	mu    sync.Mutex
-	kinds map[string]int // how many answers of which kind the first corner gave
+	mode  bool          // keepAlive or fresh
+	limit time.Duration // of the wait for an answer; 0: answerLimit
+
+	mu         sync.Mutex
+	deliberate map[string]int // differences by their reasons
+	kinds      map[string]int // how many answers of which kind the first corner gave
 }
 
 func newBench(t *testing.T, p []plane) *bench {
 	t.Helper()
-	b := &bench{t: t, planes: p, desk: rawhttp.NewDesk(), dead: freePort(), kinds: map[string]int{}}
+	b := &bench{t: t, planes: p, desk: rawhttp.NewDesk(), dead: freePort(), mode: keepAlive, kinds: map[string]int{}, deliberate: map[string]int{}}
 	var err error
 	if b.up, err = rawhttp.Listen("", b.desk); err != nil {
 		t.Fatal(err)
@@ -137,7 +142,7 @@ func (b *bench) compare(n int, seed uint64, newSite func() *site, newProbe func(
 			probes = append(probes, newProbe(s))
 		}
 	}
-	different, err := b.run(probes, keepAlive)
+	different, err := b.run(probes, b.mode)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -221,13 +226,26 @@ func (b *bench) run(probes []probe, keep bool) ([]difference, error) {
 	for w := range workers {
 		wg.Go(func() {
 			lines := newLines(corners)
-			lines.http2 = b.http2
+			lines.http2, lines.limit = b.http2, b.limit
 			defer lines.close()
 			for i := w; i < len(probes); i += workers {
 				answers := lines.ask(probes[i], where[probes[i].Site], keep)
+				if b.limit > 0 && !allEqual(answers) {
+					lines.limit = malformedAgain
+					answers = lines.ask(probes[i], where[probes[i].Site], keep)
+					lines.limit = b.limit
+				}
+				why := ""
+				if probes[i].Request.Raw != nil {
+					why = explained(probes[i].Request.Raw, answers)
+				}
 				b.mu.Lock()
 				b.kinds[kind(answers[0])]++
-				if !allEqual(answers) {
+				switch {
+				case allEqual(answers):
+				case why != "":
+					b.deliberate[why]++
+				default:
 					out = append(out, difference{probes[i], i, answers})
 				}
 				b.mu.Unlock()
@@ -320,6 +338,7 @@ type lines struct {
 	corners []*Corner
 	open    []map[string]*rawhttp.Conn
 	http2   bool
+	limit   time.Duration
 }
 
 func newLines(corners []*Corner) *lines {
@@ -342,6 +361,10 @@ func (l *lines) close() {
 func (l *lines) ask(p probe, at address, keep bool) [][]string {
 	tc := &Case{Request: p.Request, Plan: p.Plan}
 	tc.Request.Fields = append(rawhttp.Fields{{Name: "Host", Value: at.Host + p.Suffix}}, p.Request.Fields...)
+	tc.Request.Raw = bytes.ReplaceAll(p.Request.Raw, []byte("{H}"), []byte(at.Host))
+	if p.Request.Raw == nil {
+		tc.Request.Raw = nil
+	}
 	out := make([][]string, len(l.corners))
 	for i, c := range l.corners {
 		if l.http2 {
@@ -359,6 +382,9 @@ func (l *lines) ask(p probe, at address, keep bool) [][]string {
 				out[i] = []string{err.Error()}
 				continue
 			}
+		}
+		if l.limit > 0 {
+			conn.Timeout = l.limit
 		}
 		a := c.send(conn, tc)
 		out[i] = a.Lines()

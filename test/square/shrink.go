@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	"google.golang.org/protobuf/proto"
@@ -37,6 +38,9 @@ func shrink(p probe, differs func([]probe) (int, error)) (probe, error) {
 // smaller returns the probes that are one step simpler, those that leave most
 // out first.
 func (p probe) smaller() (out []probe) {
+	if p.Request.Raw != nil {
+		return p.shorter()
+	}
 	edit := func(change func(*probe)) {
 		s := *p.Site
 		c := probe{&s, p.Request, p.Plan, p.Suffix}
@@ -213,7 +217,11 @@ func (p probe) script(why string, want []string) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host+p.Suffix)
+	if p.Request.Raw != nil {
+		fmt.Fprintln(&b, strings.ReplaceAll(p.quoted(), "{H}", where[p.Site].Host))
+	} else {
+		fmt.Fprintf(&b, "%s %s\nHost: %s\n", p.Request.Method, p.Request.Target, where[p.Site].Host+p.Suffix)
+	}
 	for _, f := range p.Request.Fields {
 		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Value)
 	}

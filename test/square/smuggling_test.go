@@ -24,9 +24,6 @@ type battlefield struct {
 	log      string
 }
 
-// hostOf is the host whose requests go to the service of a dialect.
-func hostOf(i int) string { return fmt.Sprintf("h%d.test", i) }
-
 const battlefieldHead = `
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
 static_resources:

@@ -46,6 +46,7 @@ var managers = map[string]object{
 	"proper": {"http_protocol_options": object{
 		"header_key_format": object{"proper_case_words": object{}}, "enable_trailers": true, "accept_http_10": true, "default_host_for_http_10": "site0.test",
 	}},
+	"lenient":    {"http_protocol_options": object{"allow_chunked_length": true, "allow_custom_methods": true, "allow_absolute_url": false}},
 	"underscore": {"common_http_protocol_options": object{"headers_with_underscores_action": "REJECT_REQUEST", "max_headers_count": 12}},
 }
 

@@ -70,6 +70,9 @@ var heads = []string{
 	"POST {A}?x\r\n HTTP/1.1\r\nHost: {H}\r\nContent-Length: {N}\r\n\r\n", "POST {A} HTTP/1.1\r\nHost: {H}\r\nX: y\r\n\r\r\nContent-Length: {N}\r\n\r\n",
 }
 
+// hostOf is the host whose requests go to the service of a dialect.
+func hostOf(i int) string { return fmt.Sprintf("h%d.test", i) }
+
 // attacks are all of them: CL.TE, TE.CL and TE.TE with each coding, CL.CL, CL.0,
 // chunks, heads.
 func attacks() (out []attack) {
