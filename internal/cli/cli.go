@@ -93,6 +93,7 @@ machine, or as configuration for Envoy.`,
 		p.echoCommand(),
 		p.versionCommand(),
 	)
+	completeProfiles(root)
 	return root
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/crossgate/crossgate/internal/cors"
@@ -31,6 +32,20 @@ func (f *profileFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.enforce, "enforce", "", "`level` of the profile hardened: headers (browsers alone enforce), preflight (refuse preflights) or block (refuse other sites' requests too) (default preflight)")
 	fs.StringVar(&f.reportOnly, "report-only", "", "`level` that is tried beside the one in force: what it would refuse is served, counted and logged")
 	fs.StringSliceVar(&f.without, "without-rule", nil, "`rule` of the profile hardened to leave out: "+strings.Join(cors.RuleNames(), ", ")+"; may be repeated")
+}
+
+// completeProfiles completes the values of the flags in every command that has them.
+func completeProfiles(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		completeProfiles(sub)
+	}
+	for flag, values := range map[string][]string{
+		"profile": {profileHardened, profileIstio}, "enforce": cors.LevelNames(), "report-only": cors.LevelNames(), "without-rule": cors.RuleNames(),
+	} {
+		if cmd.Flags().Lookup(flag) != nil {
+			completeWith(cmd, flag, values...)
+		}
+	}
 }
 
 // profile returns what the flags mean, or what is wrong with them.
