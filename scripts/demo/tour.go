@@ -75,7 +75,7 @@ var promised = map[string]string{
 	"Access-Control-Allow-Credentials": "true",
 	"Access-Control-Allow-Methods":     "GET,POST,PUT,DELETE",
 	"Access-Control-Allow-Headers":     "content-type,authorization,x-request-id",
-	"Access-Control-Max-Age":           "86400",
+	"Access-Control-Max-Age":           "7200",
 }
 
 // check sends the first request of the tour and compares the answer.
