@@ -85,10 +85,10 @@ func renewed(current, now time.Time, d time.Duration) (time.Time, bool) {
 		return time.Time{}, !current.IsZero()
 	}
 	slack := deadlineSlack(d)
-	if left := current.Sub(now); !current.IsZero() && left >= d && left <= d+slack {
+	if left := current.Sub(now); !current.IsZero() && left >= d && left-d <= slack {
 		return current, false
 	}
-	return now.Add(d + slack), true
+	return now.Add(d).Add(slack), true // their sum may be no Duration
 }
 
 // serve answers requests until the connection ends.

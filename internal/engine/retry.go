@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -89,8 +91,11 @@ func compileRetry(p *routev3.RetryPolicy) (*retryPolicy, error) {
 	if out.base <= 0 {
 		return nil, fmt.Errorf("retry_back_off: the base interval must be positive")
 	}
-	if out.max == 0 {
-		out.max = backOffFactor * out.base
+	switch {
+	case out.max == 0:
+		out.max = backOffFactor * min(out.base, math.MaxInt64/backOffFactor)
+	case out.max < out.base:
+		return nil, fmt.Errorf("retry_back_off: max_interval must not be below base_interval")
 	}
 	for _, h := range p.GetRetryHostPredicate() {
 		if h.GetName() != previousHosts {
@@ -108,10 +113,81 @@ func compileRetry(p *routev3.RetryPolicy) (*retryPolicy, error) {
 // below an interval that doubles.
 func (p *retryPolicy) backOff(n int) time.Duration {
 	limit := p.max
-	if n < 30 {
-		limit = min(limit, p.base*time.Duration(int64(1)<<n-1))
+	if steps := time.Duration(1)<<min(n, 62) - 1; steps < p.max/p.base {
+		limit = p.base * steps
 	}
-	return time.Duration(randomBelow(uint32(limit/time.Microsecond)+1)) * time.Microsecond
+	return rand.N(limit)
+}
+
+// retry decides after an attempt whether there is another one, and waits for it. If
+// there is none it returns what the client is answered for: the attempt's failure, or
+// what has ended the wait.
+func (s *stream) retry(f failure) (again bool, _ failure) {
+	s.up.endRetry()
+	p := s.route.retry
+	if p == nil || s.upgraded {
+		return false, f
+	}
+	want := p.wantsAfter(f)
+	if f == noFailure {
+		want = p.wantsStatus(s)
+	}
+	if !want {
+		if s.attempts > 1 && f == noFailure {
+			s.target.cluster.Stats.RetrySuccess.Inc()
+		}
+		return false, f
+	}
+	st := s.target.cluster.Stats
+	if s.attempts > p.retries {
+		s.flags |= flagRetryLimit
+		st.RetryLimit.Inc()
+		return false, f
+	}
+	if !s.up.replayable {
+		return false, f
+	}
+	if !s.up.beginRetry() {
+		s.flags |= flagOverflow
+		return false, f
+	}
+	wait := p.backOff(s.attempts)
+	if left, limited := s.up.timeLeft(); limited && wait >= left {
+		return false, f
+	}
+	st.Retries.Inc()
+	st.RetryBackOff.Inc()
+	if f == noFailure {
+		st.Retried.Rq.Inc(s.resp.Status)
+	}
+	s.up.drop()
+	if f := s.up.rest(wait); f != noFailure {
+		return false, f
+	}
+	s.resp.Reset()
+	s.nextAttempt()
+	return true, noFailure
+}
+
+// rest waits before the next attempt, and returns what has ended the wait early: there
+// is no answer left to pass on then.
+func (x *exchange) rest(wait time.Duration) failure {
+	ctx, done := x.waitContext()
+	defer done()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return noFailure
+	case <-ctx.Done():
+	}
+	switch {
+	case x.s.client.left():
+		return failClient
+	case x.expired():
+		return failTimeout
+	}
+	return failClosed // with the engine
 }
 
 // failure is why an attempt brought no answer.

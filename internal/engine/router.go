@@ -41,8 +41,8 @@ func (s *stream) proxy() {
 		}
 	}
 	for {
-		f := s.attempt()
-		if s.retry(f) {
+		again, f := s.retry(s.attempt())
+		if again {
 			continue
 		}
 		if f != noFailure {
@@ -126,58 +126,6 @@ func (s *stream) expectedMillis() int64 {
 		left = r.perTry
 	}
 	return left.Milliseconds()
-}
-
-// retry decides after an attempt whether there is another one, and waits for it.
-func (s *stream) retry(f failure) bool {
-	s.up.endRetry()
-	p := s.route.retry
-	if p == nil || s.upgraded {
-		return false
-	}
-	want := p.wantsAfter(f)
-	if f == noFailure {
-		want = p.wantsStatus(s)
-	}
-	if !want {
-		if s.attempts > 1 && f == noFailure {
-			s.target.cluster.Stats.RetrySuccess.Inc()
-		}
-		return false
-	}
-	st := s.target.cluster.Stats
-	if s.attempts > p.retries {
-		s.flags |= flagRetryLimit
-		st.RetryLimit.Inc()
-		return false
-	}
-	if !s.up.replayable {
-		return false
-	}
-	if !s.up.beginRetry() {
-		s.flags |= flagOverflow
-		return false
-	}
-	wait := p.backOff(s.attempts)
-	if left, limited := s.up.timeLeft(); limited && wait >= left {
-		return false
-	}
-	st.Retries.Inc()
-	st.RetryBackOff.Inc()
-	if f == noFailure {
-		st.Retried.Rq.Inc(s.resp.Status)
-	}
-	s.up.drop()
-	if wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-s.peer.engine.ctx.Done():
-			return false
-		}
-	}
-	s.resp.Reset()
-	s.nextAttempt()
-	return true
 }
 
 // attempt sends the request once and reads the head of the answer.

@@ -316,3 +316,24 @@ func TestGoodbyesAreShort(t *testing.T) {
 		t.Errorf("%v", d)
 	}
 }
+
+// TestARequestWithoutANameIsForNoService: where a certificate has to be for what the
+// request calls the service, none is for a request that does not call it anything.
+func TestARequestWithoutANameIsForNoService(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, protocol string) {
+		cert, key := selfSigned(t, "a.test")
+		svc := serveTLS(t, cert, key)
+		b := start(t, svc.secured(byAuthority, "upstream_http_protocol_options: {auto_sni: true, auto_san_validation: true}, ", protocol, authoritySecret(cert)))
+		if r := b.ask("a.test"); r.Status != 200 {
+			t.Fatalf("the service's own name: %d", r.Status)
+		}
+		for _, host := range []string{":80", ""} {
+			if r := b.ask(host); r.Status == 200 {
+				t.Errorf("a request to %q is served", host)
+			}
+		}
+		if n := svc.requests.Load(); n != 1 {
+			t.Errorf("the service has got %d requests, want 1", n)
+		}
+	})
+}

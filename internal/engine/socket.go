@@ -33,16 +33,12 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 	}
 	cfg := s.config.Clone()
 	cfg.ServerName = s.serverName(host, name)
-	expected := ""
-	if s.autoSAN {
-		expected = name
-	}
 	own := s.sniIsName && cfg.ServerName != ""
 	sent := cfg.ServerName
 	answered := false
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		answered = true
-		return s.verify(state.PeerCertificates, expected, own, sent)
+		return s.verify(state.PeerCertificates, name, own, sent)
 	}
 	raw := &quickClose{Conn: nc}
 	c := tls.Client(raw, cfg)
@@ -74,8 +70,9 @@ func isAddress(name string) bool {
 }
 
 // verify checks the service's certificate: its issuer, the name that the request
-// has for the service, and what the configuration lists.
-func (s *clientSocket) verify(chain []*x509.Certificate, expected string, own bool, sni string) error {
+// has for the service, and what the configuration lists. No certificate is for a
+// request that has no name for it.
+func (s *clientSocket) verify(chain []*x509.Certificate, name string, own bool, sni string) error {
 	v := s.validation
 	if v == nil {
 		return nil
@@ -84,8 +81,8 @@ func (s *clientSocket) verify(chain []*x509.Certificate, expected string, own bo
 		return err
 	}
 	leaf := chain[0]
-	if expected != "" && !carries(leaf, expected) {
-		return nameError{expected: expected, leaf: leaf}
+	if s.autoSAN && (name == "" || !carries(leaf, name)) {
+		return nameError{byRequest: true, expected: name, leaf: leaf}
 	}
 	if own {
 		if !carriesDNS(leaf, sni) {

@@ -15,12 +15,13 @@ import (
 
 // nameError says that a certificate is not for the service that was meant.
 type nameError struct {
-	expected string // by the request; empty: by the configuration
-	leaf     *x509.Certificate
+	byRequest bool   // not by the configuration
+	expected  string // by the request
+	leaf      *x509.Certificate
 }
 
 func (e nameError) Error() string {
-	if e.expected != "" {
+	if e.byRequest {
 		return fmt.Sprintf("the certificate is for %v, not for %q", alternativeNames(e.leaf), e.expected)
 	}
 	return fmt.Sprintf("no subject alternative name of the certificate is accepted: %v", alternativeNames(e.leaf))
@@ -106,7 +107,7 @@ func verificationText(err error) string {
 	var name nameError
 	if errors.As(err, &name) {
 		names := strings.Join(alternativeNames(name.leaf), ",_")
-		if name.expected != "" {
+		if name.byRequest {
 			return "verify_SAN_list,_expected_SANs:_[" + name.expected + "],_certificate_SANs:_[" + names + "]"
 		}
 		return "SAN_matcher,_certificate_SANs_are_[" + names + "]"
