@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"container/heap"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -168,22 +169,44 @@ func newSchedule(weights []uint32) []uint32 {
 		}
 		n += int(scaled[i])
 	}
-	deadline := make([]float64, len(weights))
-	for i := range deadline {
-		deadline[i] = 1 / scaled[i]
+	next := make(deadlines, len(weights))
+	for i := range next {
+		next[i] = deadline{1 / scaled[i], uint32(i)}
 	}
+	heap.Init(&next)
 	round := make([]uint32, 0, n)
 	for range n {
-		first := 0
-		for i := range deadline {
-			if deadline[i] < deadline[first] {
-				first = i
-			}
-		}
-		round = append(round, uint32(first))
-		deadline[first] += 1 / scaled[first]
+		first := &next[0]
+		round = append(round, first.host)
+		first.at += 1 / scaled[first.host]
+		heap.Fix(&next, 0)
 	}
 	return round
+}
+
+// deadline is when a host comes next in a round.
+type deadline struct {
+	at   float64
+	host uint32
+}
+
+// deadlines is a heap: the first one comes first, of equal ones the first host's.
+type deadlines []deadline
+
+func (d deadlines) Len() int { return len(d) }
+func (d deadlines) Less(i, j int) bool {
+	return d[i].at < d[j].at || d[i].at == d[j].at && d[i].host < d[j].host
+}
+func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
+
+// Push implements heap.Interface; a round has the hosts that it begins with.
+func (d *deadlines) Push(x any) { *d = append(*d, x.(deadline)) }
+
+// Pop implements heap.Interface.
+func (d *deadlines) Pop() any {
+	last := (*d)[len(*d)-1]
+	*d = (*d)[:len(*d)-1]
+	return last
 }
 
 func equal(weights []uint32) bool {

@@ -32,7 +32,7 @@ func newConnLimits(c *clusterv3.Cluster) (connLimits, error) {
 			return l, errors.New("max_stream_duration of a cluster is not supported")
 		}
 		l.idle = length(common.GetIdleTimeout(), defaultIdle)
-		l.longest = common.GetMaxConnectionDuration().AsDuration()
+		l.longest = length(common.GetMaxConnectionDuration(), 0)
 		l.requests = common.GetMaxRequestsPerConnection().GetValue()
 	}
 	return l, nil

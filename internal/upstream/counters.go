@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -158,9 +157,20 @@ func (c *Cluster) countIn(counted *stats.Generation, name string) {
 	}
 }
 
-// countMembers counts a change of the hosts.
+// countMembers counts a change of the hosts; another order of them is none.
 func (c *Cluster) countMembers(old, now []*Host) {
-	if !slices.EqualFunc(old, now, func(a, b *Host) bool { return a.Address == b.Address }) {
+	changed := len(old) != len(now)
+	if !changed {
+		times := map[string]int{}
+		for i := range old {
+			times[old[i].Address]++
+			times[now[i].Address]--
+		}
+		for _, n := range times {
+			changed = changed || n != 0
+		}
+	}
+	if changed {
 		c.Stats.MembersChanged.Inc()
 	}
 }

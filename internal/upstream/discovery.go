@@ -82,7 +82,8 @@ func newDiscovery(c *clusterv3.Cluster, load *endpointv3.ClusterLoadAssignment, 
 
 // inherit takes over the addresses that the cluster of the same name had before:
 // they hold until there are others. If it was the same but for its endpoints, its
-// hosts are taken over too, and a name that was looked up is not waited for.
+// hosts are taken over too, and a name that was looked up is not waited for; prev
+// then changes nothing of them any more.
 func (d *discovery) inherit(prev *discovery, same bool) {
 	prev.mu.Lock()
 	defer prev.mu.Unlock()
@@ -99,6 +100,7 @@ func (d *discovery) inherit(prev *discovery, same bool) {
 	}
 	if same {
 		maps.Copy(d.known, prev.known)
+		prev.stopped = true
 	}
 }
 
@@ -227,15 +229,14 @@ func (d *discovery) protect(of func(*endpointv3.LbEndpoint) protection) {
 	}
 }
 
-// stop ends the lookups and returns the hosts at that time.
-func (d *discovery) stop() []*Host {
+// stop ends the lookups; the hosts stay what they are.
+func (d *discovery) stop() {
 	if d.names != nil {
 		d.names.remove(d.lookups())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped = true
-	return d.members.Load().hosts
 }
 
 // dnsSettings are how the names of a cluster are looked up.
@@ -255,15 +256,15 @@ const defaultRefresh = 5 * time.Second
 func newDNSSettings(c *clusterv3.Cluster) (dnsSettings, error) {
 	//nolint:staticcheck // What istiod sends, and most bootstraps have.
 	s := dnsSettings{
-		family: family(c.GetDnsLookupFamily()), refresh: length(c.GetDnsRefreshRate(), defaultRefresh), jitter: c.GetDnsJitter().AsDuration(),
+		family: family(c.GetDnsLookupFamily()), refresh: length(c.GetDnsRefreshRate(), defaultRefresh), jitter: length(c.GetDnsJitter(), 0),
 		respectTTL: c.GetRespectDnsTtl(),
 	}
 	if s.refresh < time.Millisecond {
 		return s, errors.New("dns_refresh_rate: must be at least 1ms")
 	}
 	if f := c.GetDnsFailureRefreshRate(); f != nil { //nolint:staticcheck // as above
-		s.failBase = f.GetBaseInterval().AsDuration()
-		s.failMax = length(f.GetMaxInterval(), 10*s.failBase)
+		s.failBase = length(f.GetBaseInterval(), 0)
+		s.failMax = length(f.GetMaxInterval(), max(s.failBase, 10*min(s.failBase, forever/10)))
 		if s.failBase < time.Millisecond || s.failMax < s.failBase {
 			return s, errors.New("dns_failure_refresh_rate: base_interval must be at least 1ms and max_interval not below it")
 		}

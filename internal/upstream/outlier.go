@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,11 +113,15 @@ func number(v *wrapperspb.UInt32Value, unset uint32) uint32 {
 	return v.GetValue()
 }
 
+// forever is the longest time that is reckoned with. Two such times make a Duration,
+// and one from now on is a time that has nanoseconds.
+const forever = 100 * 365 * 24 * time.Hour
+
 func length(d *durationpb.Duration, unset time.Duration) time.Duration {
 	if d == nil {
 		return unset
 	}
-	return d.AsDuration()
+	return min(d.AsDuration(), forever)
 }
 
 // report counts the outcome of a request.
@@ -159,20 +162,29 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger, detected, enforce
 		return false
 	}
 	n.Store(0)
+	found, ejected := o.eject(h, t, detected, enforced)
+	if ejected {
+		h.drainIdle() // without the lock: others go on choosing hosts
+	}
+	return found
+}
+
+// eject takes a host out that has failed too often; found says that it was there.
+func (o *outliers) eject(h *Host, t trigger, detected, enforced *stats.Counter) (found, ejected bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if h.health.ejected.Load() {
-		return false
+		return false, false
 	}
 	detected.Inc()
 	// As measured on Envoy 1.40: the ejection itself counts for the percentage.
 	if (o.ejected+1)*100 > o.maxPercent*len(o.hosts) {
 		o.stats.Overflow.Inc()
-		return true
+		return true, false
 	}
 	o.stats.OldTotal.Inc()
 	if rand.IntN(100) >= t.enforced {
-		return true
+		return true, false
 	}
 	enforced.Inc()
 	o.stats.Total.Inc()
@@ -183,9 +195,8 @@ func (o *outliers) count(h *Host, n *atomic.Uint32, t trigger, detected, enforce
 	}
 	h.health.since = time.Now()
 	h.health.ejected.Store(true)
-	h.drainIdle()
 	o.version.Add(1)
-	return true
+	return true, true
 }
 
 // sweep lets hosts return whose time is over, as often as an interval has passed.
@@ -234,10 +245,12 @@ func (o *outliers) adopt(hosts []*Host) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.hosts, o.ejected = nil, 0
+	listed := map[*Host]bool{}
 	for _, h := range hosts {
-		if slices.Contains(o.hosts, h) {
+		if listed[h] {
 			continue // an address that is listed twice
 		}
+		listed[h] = true
 		o.hosts = append(o.hosts, h)
 		if h.health.ejected.Load() {
 			o.ejected++

@@ -13,7 +13,6 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/crossgate/crossgate/internal/http2"
@@ -201,7 +200,7 @@ func (c *Cluster) discover(of *clusterv3.Cluster, load *endpointv3.ClusterLoadAs
 		before = prev.clusters[c.Name].names
 	}
 	if before != nil && same && proto.Equal(before.load, load) {
-		c.names = before
+		c.names, c.load, c.absent = before, before.load, absent(before.load) // the members are of that load
 		before.protect(protect)
 		return nil
 	}
@@ -315,32 +314,6 @@ func socketAddress(a *corev3.Address) (*corev3.SocketAddress, error) {
 	return sa, nil
 }
 
-func newLimits(c *clusterv3.Cluster) *limits { return limitsOf(c, corev3.RoutingPriority_DEFAULT) }
-
-// limitsOf reads the circuit breakers of a priority.
-func limitsOf(c *clusterv3.Cluster, priority corev3.RoutingPriority) *limits {
-	l := &limits{maxConnections: defaultLimit, maxPending: defaultLimit, maxRequests: defaultLimit, maxRetries: defaultRetries}
-	for _, t := range c.GetCircuitBreakers().GetThresholds() {
-		if t.GetPriority() != priority {
-			continue
-		}
-		if v := t.GetMaxConnections(); v != nil {
-			l.maxConnections = int64(v.GetValue())
-		}
-		if v := t.GetMaxPendingRequests(); v != nil {
-			l.maxPending = int64(v.GetValue())
-		}
-		if v := t.GetMaxRequests(); v != nil {
-			l.maxRequests = int64(v.GetValue())
-		}
-		if v := t.GetMaxRetries(); v != nil {
-			l.maxRetries = int64(v.GetValue())
-		}
-		l.budget = newRetryBudget(t.GetRetryBudget())
-	}
-	return l
-}
-
 // service reads the name that istiod leaves in the cluster's metadata.
 func service(c *clusterv3.Cluster) Service {
 	list := c.GetMetadata().GetFilterMetadata()["istio"].GetFields()["services"].GetListValue().GetValues()
@@ -349,59 +322,4 @@ func service(c *clusterv3.Cluster) Service {
 	}
 	f := list[0].GetStructValue().GetFields()
 	return Service{Host: f["host"].GetStringValue(), Name: f["name"].GetStringValue(), Namespace: f["namespace"].GetStringValue()}
-}
-
-// defaultIdle is Envoy's idle_timeout of connections to a service.
-const defaultIdle = time.Hour
-
-// http1Options reads what a cluster says of HTTP/1.1.
-func http1Options(c *clusterv3.Cluster) (trailers, properCase bool) {
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if any.UnmarshalTo(o) != nil {
-			continue // speaksHTTP2 reports it
-		}
-		h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
-		return h1.GetEnableTrailers(), h1.GetHeaderKeyFormat().GetProperCaseWords() != nil
-	}
-	return false, false
-}
-
-// speaksHTTP2 reads whether a cluster asks for HTTP/2, and with which limits.
-func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
-	for name, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if err := any.UnmarshalTo(o); err != nil {
-			return false, http2.Options{}, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
-		}
-		explicit := o.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
-		h2 := explicit
-		if h2 == nil {
-			h2 = o.GetUseDownstreamProtocolConfig().GetHttp2ProtocolOptions()
-		}
-		if h2 == nil {
-			continue
-		}
-		ping := h2.GetConnectionKeepalive()
-		out := http2.Options{
-			MaxConcurrentStreams: h2.GetMaxConcurrentStreams().GetValue(), IdleTimeout: defaultIdle,
-			KeepaliveInterval: ping.GetInterval().AsDuration(), KeepaliveTimeout: ping.GetTimeout().AsDuration(),
-		}
-		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
-			out.IdleTimeout = d.AsDuration() // 0: never
-		}
-		return explicit != nil, out, nil
-	}
-	return false, http2.Options{IdleTimeout: defaultIdle}, nil
-}
-
-// likeClient reads whether a cluster is spoken to in the protocol of the client.
-func likeClient(c *clusterv3.Cluster) bool {
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if any.UnmarshalTo(o) == nil && o.GetUseDownstreamProtocolConfig() != nil {
-			return true
-		}
-	}
-	return false
 }
