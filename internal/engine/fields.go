@@ -51,7 +51,7 @@ var runs = map[protoreflect.FullName]string{
 		" host_rewrite_header host_rewrite_path_regex append_x_forwarded_host timeout idle_timeout retry_policy cors upgrade_configs internal_redirect_policy request_mirror_policies | priority max_grpc_timeout",
 	"envoy.config.route.v3.RouteAction.RequestMirrorPolicy": "cluster cluster_header runtime_fraction disable_shadow_host_suffix_append host_rewrite_literal" +
 		" request_headers_mutations | trace_sampled",
-	"envoy.config.common.mutation_rules.v3.HeaderMutation": "append remove",
+	"envoy.config.common.mutation_rules.v3.HeaderMutation": "append remove remove_on_match",
 	"envoy.config.route.v3.WeightedCluster":                "clusters total_weight | runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
 		" response_headers_to_remove typed_per_filter_config host_rewrite_literal",
