@@ -223,12 +223,16 @@ func (b *bench) run(probes []probe, keep bool) ([]difference, error) {
 	}()
 	var out []difference
 	var wg sync.WaitGroup
-	for w := range workers {
+	width := workers
+	if b.limit > 0 {
+		width = 4 * workers // they wait, most of the time
+	}
+	for w := range width {
 		wg.Go(func() {
 			lines := newLines(corners)
 			lines.http2, lines.limit = b.http2, b.limit
 			defer lines.close()
-			for i := w; i < len(probes); i += workers {
+			for i := w; i < len(probes); i += width {
 				answers := lines.ask(probes[i], where[probes[i].Site], keep)
 				if b.limit > 0 && !allEqual(answers) {
 					lines.limit = malformedAgain

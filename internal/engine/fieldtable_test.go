@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// TestMessagesExist: every message and field of the lists is one of Envoy's API.
+func TestMessagesExist(t *testing.T) {
+	for name, list := range runs {
+		d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		fields := d.(protoreflect.MessageDescriptor).Fields()
+		for _, f := range strings.Fields(strings.ReplaceAll(list, "|", " ")) {
+			if fields.ByName(protoreflect.Name(f)) == nil {
+				t.Errorf("%s has no field %s", name, f)
+			}
+		}
+	}
+}
+
+// TestEachRefusedFieldIsNamed: a field that is in none of the lists gives an error
+// with its name, for every message and field.
+func TestEachRefusedFieldIsNamed(t *testing.T) {
+	for _, m := range Messages() {
+		mt, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Name))
+		if err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+			continue
+		}
+		for _, f := range m.Fields {
+			msg := mt.New()
+			fd := mt.Descriptor().Fields().ByName(protoreflect.Name(f.Name))
+			setSomething(msg, fd)
+			err := unsupported(msg.Interface())
+			named := err != nil && slices.ContainsFunc(flatten(err), func(e error) bool { return strings.Contains(e.Error(), f.Name) })
+			if (f.Support == FieldRefused) != named {
+				t.Errorf("%s.%s is %s: %v", m.Name, f.Name, f.Support, err)
+			}
+		}
+	}
+}
+
+// setSomething gives a field a value that is not its default.
+func setSomething(m protoreflect.Message, fd protoreflect.FieldDescriptor) {
+	switch {
+	case fd.IsMap():
+		k := protoreflect.ValueOfString("k").MapKey()
+		mm := m.Mutable(fd).Map()
+		mm.Set(k, mm.NewValue())
+	case fd.IsList():
+		l := m.Mutable(fd).List()
+		l.Append(l.NewElement())
+	case fd.Message() != nil:
+		m.Mutable(fd)
+	case fd.Kind() == protoreflect.BoolKind:
+		m.Set(fd, protoreflect.ValueOfBool(true))
+	case fd.Kind() == protoreflect.StringKind:
+		m.Set(fd, protoreflect.ValueOfString("x"))
+	case fd.Kind() == protoreflect.EnumKind:
+		m.Set(fd, protoreflect.ValueOfEnum(1))
+	case fd.Kind() == protoreflect.Uint32Kind:
+		m.Set(fd, protoreflect.ValueOfUint32(1))
+	case fd.Kind() == protoreflect.Int32Kind:
+		m.Set(fd, protoreflect.ValueOfInt32(1))
+	case fd.Kind() == protoreflect.Uint64Kind:
+		m.Set(fd, protoreflect.ValueOfUint64(1))
+	case fd.Kind() == protoreflect.BytesKind:
+		m.Set(fd, protoreflect.ValueOfBytes([]byte("x")))
+	}
+}
