@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -315,6 +316,18 @@ func TestFaultsAreRefused(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", fault, err, want)
+		}
+	}
+}
+
+// TestLargeShareOfAHeader: a share that is far above the whole is the whole.
+func TestLargeShareOfAHeader(t *testing.T) {
+	f := faultShare{header: "x-share", numerator: math.MaxUint32, unit: oneMillion / 100}
+	s := &stream{}
+	s.req.Headers.Add([]byte("x-share"), []byte("429497"))
+	for range 100 {
+		if !f.draw(s) {
+			t.Fatal("a request has no fault")
 		}
 	}
 }

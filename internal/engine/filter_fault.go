@@ -61,7 +61,7 @@ func (f *faultShare) draw(s *stream) bool {
 	if !ok || n >= int64(f.numerator) {
 		return f.fraction.draw()
 	}
-	return (fraction(n) * f.unit).draw()
+	return fraction(min(uint64(n)*uint64(f.unit), oneMillion)).draw()
 }
 
 // headerNumber is the value of a header that is a number and not negative.
