@@ -33,6 +33,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.core.v3.Http2ProtocolOptions": "max_concurrent_streams connection_keepalive | hpack_table_size initial_stream_window_size initial_connection_window_size" +
 		" max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream" +
 		" max_inbound_window_update_frames_per_data_frame_sent override_stream_error_on_invalid_http_message",
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":    "common_http_protocol_options upstream_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config",
 	"envoy.config.core.v3.HttpProtocolOptions":                  "idle_timeout max_headers_count headers_with_underscores_action",
 	"envoy.config.core.v3.Http1ProtocolOptions":                 "header_key_format enable_trailers allow_absolute_url accept_http_10 default_host_for_http_10 allow_chunked_length allow_custom_methods",
 	"envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat": "proper_case_words",
@@ -133,6 +134,12 @@ var separate = map[protoreflect.FullName]bool{
 	"envoy.config.route.v3.RouteConfiguration.virtual_hosts":                                         true,
 	"envoy.config.route.v3.VirtualHost.routes":                                                       true,
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.route_config": true,
+	// These have other fields than those of listeners.
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.common_http_protocol_options":   true,
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.upstream_http_protocol_options": true,
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.explicit_http_config":           true,
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.use_downstream_protocol_config": true,
+	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.auto_config":                    true,
 }
 
 // checkCluster refuses clusters that would be reached in another way than they
@@ -155,6 +162,10 @@ func checkCluster(c *clusterv3.Cluster) error {
 		o := &httpv3.HttpProtocolOptions{}
 		if err := any.UnmarshalTo(o); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
+		}
+		h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
+		if err := errors.Join(unsupported(o), unsupported(h1)); err != nil {
+			return prefixed("typed_extension_protocol_options", err)
 		}
 		if o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
 			return errors.New("HTTP/3 to services is not supported")
