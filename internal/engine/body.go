@@ -77,6 +77,7 @@ func (b *requestBody) readAhead() (full bool, err error) {
 	}
 	n, err := b.c.nc.Read(b.buf[b.w:])
 	b.w += n
+	b.c.received(n, err)
 	if n > 0 {
 		err = nil
 	}

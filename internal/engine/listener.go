@@ -35,17 +35,25 @@ func newListener(e *Engine, nl net.Listener, lp *listenerProgram) *listener {
 	return l
 }
 
-// acceptPause bounds the rate of a failing accept (no descriptors left).
-const acceptPause = 20 * time.Millisecond
+// acceptPause bounds the rate of a failing accept (no descriptors left), acceptSay
+// how often it is said.
+const (
+	acceptPause = 20 * time.Millisecond
+	acceptSay   = 10 * time.Second
+)
 
 func (l *listener) accept() {
+	var said time.Time
 	for {
 		nc, err := l.nl.Accept()
 		if err != nil {
 			if errClosed(err) {
 				return
 			}
-			l.engine.log.Warn("accept failed", "listener", l.program.Load().name, "error", err)
+			if now := time.Now(); said.IsZero() || now.Sub(said) >= acceptSay {
+				said = now
+				l.engine.log.Warn("accept failed", "listener", l.program.Load().name, "error", err)
+			}
 			time.Sleep(acceptPause)
 			continue
 		}

@@ -154,8 +154,13 @@ func TestShadowBounds(t *testing.T) {
 	if p.bytes != maxShadowBodies {
 		t.Errorf("%d bytes wait, want %d", p.bytes, maxShadowBodies)
 	}
-	if _, err := all[0].buffered(); err != nil {
-		t.Error(err)
+	for range maxShadowBody / shadowPiece {
+		if _, err := all[0].buffered(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := cap(all[0].waiting) + cap(all[0].taken); n > 2*shadowPiece {
+		t.Errorf("a copy whose body was taken keeps %d bytes that are not counted", n)
 	}
 	if all[0].write(full); all[0].left() {
 		t.Error("a mirror that reads loses its copy")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -139,8 +140,8 @@ func (s *stream) attempt() failure {
 	if h == nil {
 		return failNoHost
 	}
-	if s.route.retry != nil {
-		s.up.tried = append(s.up.tried, h)
+	if again > 0 && !slices.Contains(tried, h) {
+		s.up.tried = append(tried, h)
 	}
 	s.upstreamHost, s.upstreamTried, s.upstreamTLS = h, h.AddressText(), nil
 	var f failure

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -18,6 +19,9 @@ const (
 	maxShadowBody = 1 << 20
 	// maxShadowBodies is the same for all mirrors together.
 	maxShadowBodies = 64 << 20
+	// shadowPiece is how much of a body is taken at a time: what is on its way to a
+	// mirror does not wait, and is not counted.
+	shadowPiece = 64 << 10
 	// maxShadows is how many copies are under way at most; each has its
 	// goroutine. A cluster's max_requests may be a closer bound.
 	maxShadows = 4096
@@ -206,8 +210,16 @@ func (sh *shadow) buffered() ([]byte, error) {
 	case len(sh.waiting) == 0:
 		return nil, nil
 	}
-	sh.all.reserve(-len(sh.waiting))
-	sh.taken, sh.waiting = sh.waiting, sh.taken[:0]
+	piece, rest := sh.waiting, sh.waiting[:0]
+	if len(piece) > shadowPiece {
+		piece, rest = piece[:shadowPiece], piece[shadowPiece:]
+	}
+	sh.all.reserve(-len(piece))
+	sh.taken = append(sh.taken[:0], piece...)
+	if cap(rest) > shadowPiece {
+		rest = bytes.Clone(rest) // so that the room of what was taken is given back
+	}
+	sh.waiting = rest
 	return sh.taken, nil
 }
 

@@ -101,6 +101,10 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return appendUUID(dst), true
 	case format.LocalReplyBody:
 		return append(dst, s.replyText...), true
+	case format.DownstreamRemoteAddress:
+		if s.claimed != nil {
+			return appendAddress(dst, s.claimed), true
+		}
 	}
 	if word := s.word(v); word != "" {
 		return append(dst, word...), true
@@ -220,8 +224,6 @@ func (s *stream) text(v format.Value) []byte {
 	}
 	if s.claimed != nil {
 		switch v {
-		case format.DownstreamRemoteAddress:
-			return append(s.arena.Copy(s.claimed), ":0"...)
 		case format.DownstreamRemoteAddressWithoutPort:
 			return s.claimed
 		case format.DownstreamRemotePort:
@@ -273,6 +275,14 @@ func (p *peer) text(v format.Value) []byte {
 		return []byte(cipherText(p.tls.CipherSuite))
 	}
 	return nil
+}
+
+// appendAddress writes an IP address with the port that nobody knows.
+func appendAddress(dst, ip []byte) []byte {
+	if bytes.IndexByte(ip, ':') < 0 {
+		return append(append(dst, ip...), ":0"...)
+	}
+	return append(append(append(dst, '['), ip...), "]:0"...)
 }
 
 func portOf(address []byte) []byte {

@@ -32,7 +32,7 @@ func AppendRequestHead(dst, method, target, host []byte, h *header.List, f Frami
 // framing adds, as in AppendRequestHead. UntilClose adds nothing. Envoy writes
 // Chunked even for the answer to HEAD if h has no content-length.
 func AppendResponseHead(dst []byte, status int, h *header.List, f Framing, close bool) []byte {
-	dst = appendStatusLine(dst, "HTTP/1.1 ", status)
+	dst = appendStatusLine(dst, status)
 	dst = appendFields(dst, h)
 	if close {
 		dst = append(dst, "connection: close\r\n"...)
@@ -41,20 +41,8 @@ func AppendResponseHead(dst []byte, status int, h *header.List, f Framing, close
 	return append(dst, crlf...)
 }
 
-// AppendResponseHead10 appends a response head for an HTTP/1.0 client, which
-// reads no chunks: a body without content-length ends with the connection, so
-// keepAlive may only be set with a content-length or without a body.
-func AppendResponseHead10(dst []byte, status int, h *header.List, keepAlive bool) []byte {
-	dst = appendStatusLine(dst, "HTTP/1.0 ", status)
-	dst = appendFields(dst, h)
-	if keepAlive {
-		return append(dst, "connection: keep-alive\r\n\r\n"...)
-	}
-	return append(dst, "connection: close\r\n\r\n"...)
-}
-
-func appendStatusLine(dst []byte, version string, status int) []byte {
-	dst = append(dst, version...)
+func appendStatusLine(dst []byte, status int) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, ReasonPhrase(status)...)

@@ -120,7 +120,7 @@ func lookups(t *testing.T, f func(t *testing.T, b *book, publish func(...*cluste
 		var current *Set
 		f(t, b, func(clusters ...*clusterv3.Cluster) *Set {
 			t.Helper()
-			next, errs := NewSet(current, clusters, nil, p.dial, names, InTheClear, stats.New().Generation())
+			next, errs := NewSet(current, clusters, nil, p.dial, names, inTheClear, stats.New().Generation())
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
@@ -302,7 +302,7 @@ func TestOneHostOfSeveralAddresses(t *testing.T) {
 		names := NewNames(b, slog.New(slog.DiscardHandler))
 		config := named("a", clusterv3.Cluster_LOGICAL_DNS, "a.test")
 		config.DnsLookupFamily = clusterv3.Cluster_ALL //nolint:staticcheck // as above
-		s, errs := NewSet(nil, []*clusterv3.Cluster{config}, nil, dial, names, InTheClear, stats.New().Generation())
+		s, errs := NewSet(nil, []*clusterv3.Cluster{config}, nil, dial, names, inTheClear, stats.New().Generation())
 		if len(errs) > 0 || s.Wait(t.Context()) != nil {
 			t.Fatal(errs)
 		}
@@ -346,11 +346,11 @@ func TestManyNames(t *testing.T) {
 }
 
 func TestLogicalNeedsOneEndpoint(t *testing.T) {
-	_, errs := NewSet(nil, []*clusterv3.Cluster{named("a", clusterv3.Cluster_LOGICAL_DNS, "a.test", "b.test")}, nil, nil, nil, InTheClear, stats.New().Generation())
+	_, errs := NewSet(nil, []*clusterv3.Cluster{named("a", clusterv3.Cluster_LOGICAL_DNS, "a.test", "b.test")}, nil, nil, nil, inTheClear, stats.New().Generation())
 	if got := fmt.Sprint(errs); !strings.Contains(got, "cluster a: a cluster of type LOGICAL_DNS must have one endpoint") {
 		t.Errorf("errors: %s", got)
 	}
-	_, errs = NewSet(nil, []*clusterv3.Cluster{named("a", clusterv3.Cluster_STATIC, "a.test")}, nil, nil, nil, InTheClear, stats.New().Generation())
+	_, errs = NewSet(nil, []*clusterv3.Cluster{named("a", clusterv3.Cluster_STATIC, "a.test")}, nil, nil, nil, inTheClear, stats.New().Generation())
 	if got := fmt.Sprint(errs); !strings.Contains(got, `"a.test", which is no IP address`) {
 		t.Errorf("errors: %s", got)
 	}

@@ -203,7 +203,7 @@ func TestUnsupportedOutlierDetection(t *testing.T) {
 	} {
 		c := guide(1)
 		change(c.OutlierDetection)
-		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil, InTheClear, stats.New().Generation()); len(errs) != 1 {
+		if _, errs := NewSet(nil, []*clusterv3.Cluster{c}, nil, nil, nil, inTheClear, stats.New().Generation()); len(errs) != 1 {
 			t.Errorf("%s: %v, want an error", name, errs)
 		}
 	}

@@ -23,9 +23,6 @@ type Socket interface {
 // certificate in the socket is replaced.
 type Sockets func(c *clusterv3.Cluster, e *endpointv3.LbEndpoint) (s Socket, id int)
 
-// InTheClear are the sockets of clusters of which none asks for protection.
-func InTheClear(*clusterv3.Cluster, *endpointv3.LbEndpoint) (Socket, int) { return nil, 0 }
-
 // hostKey is what makes two endpoints of a cluster the same host.
 type hostKey struct {
 	address string

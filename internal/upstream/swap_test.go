@@ -27,7 +27,7 @@ func TestTheOldLookupsDoNotRetireWhatTheNewOnesHave(t *testing.T) {
 		b, p := newBook(), &pipes{}
 		names := NewNames(b, slog.New(slog.DiscardHandler))
 		build := func(prev *Set, endpoints ...string) *Set {
-			s, errs := NewSet(prev, []*clusterv3.Cluster{named("a", clusterv3.Cluster_STRICT_DNS, endpoints...)}, nil, p.dial, names, InTheClear, stats.New().Generation())
+			s, errs := NewSet(prev, []*clusterv3.Cluster{named("a", clusterv3.Cluster_STRICT_DNS, endpoints...)}, nil, p.dial, names, inTheClear, stats.New().Generation())
 			if len(errs) > 0 || s.Wait(t.Context()) != nil {
 				t.Fatal(errs)
 			}

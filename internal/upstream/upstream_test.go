@@ -22,6 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// inTheClear are the sockets of clusters of which none asks for protection.
+func inTheClear(*clusterv3.Cluster, *endpointv3.LbEndpoint) (Socket, int) { return nil, 0 }
+
 // endpoint describes one endpoint of a test cluster.
 type endpoint struct {
 	port   uint32
@@ -71,7 +74,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 func set(t *testing.T, prev *Set, c *clusterv3.Cluster, dial Dial) *Set {
 	t.Helper()
-	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil, InTheClear, stats.New().Generation())
+	s, errs := NewSet(prev, []*clusterv3.Cluster{c}, nil, dial, nil, inTheClear, stats.New().Generation())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -344,7 +347,7 @@ func TestErrorsNameTheCluster(t *testing.T) {
 		{Name: "good", LoadAssignment: load(endpoint{port: 1})},
 		{Name: "bad", LoadAssignment: bad},
 		{Name: "good"},
-	}, nil, nil, nil, InTheClear, stats.New().Generation())
+	}, nil, nil, nil, inTheClear, stats.New().Generation())
 	if got := fmt.Sprint(errs); !strings.Contains(got, "cluster bad: ") || !strings.Contains(got, "cluster good: the name is used twice") {
 		t.Errorf("errors: %s", got)
 	}
