@@ -167,7 +167,7 @@ func (c *compiler) compileSocket(ts *corev3.TransportSocket, o *httpv3.HttpProto
 		autoSAN: o.GetUpstreamHttpProtocolOptions().GetAutoSanValidation(),
 	}
 	common := ctx.GetCommonTlsContext()
-	err := c.fillSocket(s, common, o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil)
+	err := c.fillSocket(s, common)
 	if err != nil && usesSecrets(common) {
 		return &clientSocket{broken: err}, nil
 	}
@@ -181,14 +181,14 @@ func usesSecrets(common *tlsv3.CommonTlsContext) bool {
 		common.GetCombinedValidationContext().GetValidationContextSdsSecretConfig() != nil
 }
 
-func (c *compiler) fillSocket(s *clientSocket, common *tlsv3.CommonTlsContext, http2 bool) error {
+func (c *compiler) fillSocket(s *clientSocket, common *tlsv3.CommonTlsContext) error {
 	s.config = &tls.Config{
 		DynamicRecordSizingDisabled: true,
 		InsecureSkipVerify:          true, // clientSocket.verify does it, by Envoy's rules
 		MinVersion:                  tls.VersionTLS12,
 		MaxVersion:                  tls.VersionTLS12, // Envoy's default towards services
 		CipherSuites:                clientCiphers(),
-		NextProtos:                  offered(common, http2),
+		NextProtos:                  common.GetAlpnProtocols(),
 		ClientSessionCache:          tls.NewLRUClientSessionCache(sessionsKept),
 	}
 	if err := tlsVersions(s.config, common.GetTlsParams()); err != nil {
@@ -215,18 +215,6 @@ func (c *compiler) fillSocket(s *clientSocket, common *tlsv3.CommonTlsContext, h
 		return errors.New("auto_san_validation is worth nothing without trusted_ca") // Envoy fails every handshake
 	}
 	return nil
-}
-
-// offered are the protocols of ALPN: those that are configured or, as Envoy has it,
-// the one that the cluster speaks.
-func offered(common *tlsv3.CommonTlsContext, http2 bool) []string {
-	switch {
-	case len(common.GetAlpnProtocols()) > 0:
-		return common.GetAlpnProtocols()
-	case http2:
-		return []string{"h2"}
-	}
-	return []string{"http/1.1"}
 }
 
 // sessionsKept is how many TLS sessions a socket keeps for handshakes that are

@@ -306,7 +306,7 @@ func TestGoodbyesAreShort(t *testing.T) {
 		_ = tls.Server(far, &tls.Config{Certificates: []tls.Certificate{*svc.cert.Load()}}).Handshake()
 	}()
 	sock := &clientSocket{config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}}
-	c, err := sock.Secure(t.Context(), near, "", "")
+	c, err := sock.Secure(t.Context(), near, "", "", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,4 +336,31 @@ func TestARequestWithoutANameIsForNoService(t *testing.T) {
 			t.Errorf("the service has got %d requests, want 1", n)
 		}
 	})
+}
+
+// TestTheProtocolOfTheClientOverTLS: a service in the protocol of each client is
+// offered that protocol in the handshake, as by Envoy's pool for it.
+func TestTheProtocolOfTheClientOverTLS(t *testing.T) {
+	cert, key := selfSigned(t, "a.test")
+	svc := serveTLS(t, cert, key)
+	config := svc.secured("", "", http1Cluster, "")
+	b := start(t, strings.Replace(config, "explicit_http_config: {http_protocol_options: {}}",
+		"use_downstream_protocol_config: {http_protocol_options: {}, http2_protocol_options: {}}", 1))
+	var plain http.Protocols
+	plain.SetUnencryptedHTTP2(true)
+	two := &http.Transport{Protocols: &plain}
+	defer two.CloseIdleConnections()
+	for _, tt := range []struct {
+		client *http.Transport
+		want   string
+	}{{two, "h2"}, {&http.Transport{DisableKeepAlives: true}, "http/1.1"}, {two, "h2"}} {
+		r, err := (&http.Client{Transport: tt.client, Timeout: 5 * time.Second}).Get("http://" + b.addr() + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if got := r.Header.Get("x-got"); r.StatusCode != 200 || !strings.HasSuffix(got, " "+tt.want) {
+			t.Errorf("%d over %q, want %s", r.StatusCode, got, tt.want)
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 // clientSocket protects connections to services: a compiled UpstreamTlsContext.
 type clientSocket struct {
-	config     *tls.Config // without ServerName
+	config     *tls.Config // without ServerName; NextProtos if they are configured
 	validation *validation // nil: any certificate is taken, as in Envoy
 	sni        string
 	hostSNI    bool // auto_host_sni
@@ -24,7 +24,7 @@ type clientSocket struct {
 }
 
 // Secure implements upstream.Socket.
-func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name string) (net.Conn, error) {
+func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name string, http2 bool) (net.Conn, error) {
 	if s.broken != nil {
 		return nil, handshakeError{noConnectionError{s.broken}}
 	}
@@ -33,6 +33,9 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 	}
 	cfg := s.config.Clone()
 	cfg.ServerName = s.serverName(host, name)
+	if len(cfg.NextProtos) == 0 {
+		cfg.NextProtos = spoken(http2)
+	}
 	own := s.sniIsName && cfg.ServerName != ""
 	sent := cfg.ServerName
 	answered := false
@@ -49,6 +52,15 @@ func (s *clientSocket) Secure(ctx context.Context, nc net.Conn, host, name strin
 		return nil, handshakeError{err}
 	}
 	return newSecuredConn(c, raw, s.own), nil
+}
+
+// spoken is what ALPN offers where nothing is configured: the one protocol that the
+// connection is for, as with the fallback of Envoy's pools.
+func spoken(http2 bool) []string {
+	if http2 {
+		return []string{alpnHTTP2}
+	}
+	return []string{"http/1.1"}
 }
 
 // serverName is what the handshake says of the service: by the request, the

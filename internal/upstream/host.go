@@ -137,7 +137,7 @@ func (h *Host) connect(ctx context.Context, timeout time.Duration, name string) 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	count := h.opens(false)
-	link, sock, err := h.open(ctx, name)
+	link, sock, err := h.open(ctx, name, false)
 	count.connected(err)
 	if err != nil {
 		return nil, err

@@ -152,7 +152,7 @@ func (h *Host) newSession(ctx context.Context, timeout time.Duration, name []byt
 	defer cancel()
 	var err error
 	counted := &sessionConn{count: h.opens(true)}
-	counted.Conn, _, err = h.open(ctx, string(name))
+	counted.Conn, _, err = h.open(ctx, string(name), true)
 	counted.count.connected(err)
 	if err != nil {
 		h.limits.removeConnection()

@@ -13,9 +13,9 @@ import (
 type Socket interface {
 	// Secure begins TLS on a new connection and returns what carries requests. host
 	// is the endpoint's name, empty if it has none; name is what the request calls
-	// the service, empty where the cluster's connections do not depend on it. Whoever
-	// calls closes nc when Secure fails.
-	Secure(ctx context.Context, nc net.Conn, host, name string) (net.Conn, error)
+	// the service, empty where the cluster's connections do not depend on it; http2
+	// says what will be spoken. Whoever calls closes nc when Secure fails.
+	Secure(ctx context.Context, nc net.Conn, host, name string, http2 bool) (net.Conn, error)
 }
 
 // Sockets chooses the socket of an endpoint of a cluster, nil for connections in
@@ -94,7 +94,7 @@ func (h *Host) Name() string { return h.name }
 
 // open makes a connection to the host and protects it as the cluster asks. sock is
 // what the kernel has of it, link what carries requests.
-func (h *Host) open(ctx context.Context, name string) (link, sock net.Conn, err error) {
+func (h *Host) open(ctx context.Context, name string, http2 bool) (link, sock net.Conn, err error) {
 	sock, err = h.dial(ctx, "tcp", h.Address)
 	if err != nil {
 		return nil, nil, err
@@ -103,7 +103,7 @@ func (h *Host) open(ctx context.Context, name string) (link, sock net.Conn, err 
 	if s == nil {
 		return sock, sock, nil
 	}
-	link, err = (*s).Secure(ctx, sock, h.name, name)
+	link, err = (*s).Secure(ctx, sock, h.name, name, http2)
 	if err != nil {
 		_ = sock.Close()
 		return nil, nil, err
