@@ -116,7 +116,7 @@ func TestTLSToServices(t *testing.T) {
 	for i, set := range settings {
 		hosts := []string{"server.test"}
 		if strings.Contains(set.options, "auto") {
-			hosts = []string{"server.test", "W.wild.TEST:81", "other.test:8080", "a.wild.test", "wild.part.test", "127.0.0.1:80", "127.0.0.2", "[::1]:80"}
+			hosts = []string{"server.test", "W.wild.TEST:81", "other.test:8080", "a.wild.test", "wild.part.test", "127.0.0.1:80", "127.0.0.2", "[::1]:80", ":80"}
 		}
 		for j, svc := range services {
 			for _, host := range hosts {
