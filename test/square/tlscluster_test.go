@@ -158,6 +158,29 @@ func TestTLSClusters(t *testing.T) {
 	}
 }
 
+// TestTheProtocolOfTheClientOverTLS: use_downstream_protocol_config, where the
+// handshake offers what will be spoken.
+func TestTheProtocolOfTheClientOverTLS(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	port := serveNumbered(t, "service", ca.issue(&x509.Certificate{DNSNames: []string{"a.test"}}))
+	trusted := "validation_context: {trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}}"
+	settings := "transport_socket: " + upstreamTLS("sni: a.test,", trusted) + "\n    " + options("", clientOptions)
+	b := newBench(t, planesOf(t))
+	var seen []string
+	for _, c := range b.corners(fmt.Sprintf(connectionsBootstrap, "timeout: 5s", settings, port)) {
+		var lines []string
+		for _, do := range []func(*Case) (Answer, error){c.do, c.doHTTP2, c.do, c.doHTTP2} {
+			a, err := do(&Case{Request: Request{Method: "GET", Target: "/", Fields: rawhttp.Fields{{Name: "Host", Value: "a.test"}}}})
+			if err != nil || a.Response.Status != 200 {
+				t.Fatalf("%s: %v %v", c.Name, a.Lines(), err)
+			}
+			lines = append(lines, grep(a.Lines(), "x-got")...)
+		}
+		seen = append(seen, strings.Join(lines, "\n"))
+	}
+	same(t, seen)
+}
+
 // grep keeps the lines that begin with one of the prefixes.
 func grep(lines []string, prefixes ...string) (out []string) {
 	for _, l := range lines {
