@@ -13,6 +13,7 @@ import (
 	reqwithoutqueryv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/formatter/req_without_query/v3"
 
 	"github.com/crossgate/crossgate/internal/format"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 func (c *compiler) compileLogs(m *manager, h *hcmv3.HttpConnectionManager) error {
@@ -111,6 +112,9 @@ func logFormat(f *corev3.SubstitutionFormatString) (*format.Format, error) {
 	return out, nil
 }
 
+// maxFormat bounds a file with a format in bytes.
+const maxFormat = 1 << 20
+
 func formatText(f *corev3.SubstitutionFormatString) (*format.Format, error) {
 	if f.GetJsonFormat() != nil {
 		return format.ParseJSON(f.GetJsonFormat())
@@ -125,7 +129,7 @@ func formatText(f *corev3.SubstitutionFormatString) (*format.Format, error) {
 	case *corev3.DataSource_InlineBytes:
 		return format.Parse(string(source.InlineBytes))
 	case *corev3.DataSource_Filename:
-		text, err := os.ReadFile(source.Filename)
+		text, err := xds.ReadFile(source.Filename, maxFormat)
 		if err != nil {
 			return nil, fmt.Errorf("text_format_source: %w", err)
 		}

@@ -121,6 +121,7 @@ func TestRefusedClusters(t *testing.T) {
 	for _, tt := range []struct{ field, want string }{
 		{`transport_socket: {name: envoy.transport_sockets.tls}`, "transport_socket"},
 		{`lb_policy: MAGLEV`, "lb_policy MAGLEV"},
+		{`transport_socket: {name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, common_tls_context: {validation_context: {trusted_ca: {filename: /dev/null}}}}}`, "/dev/null is no regular file"},
 		{`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http_protocol_options: {send_fully_qualified_url: true}}}}`, "send_fully_qualified_url"},
 		{`health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]`, "health_checks"},
 		{`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http3_protocol_options: {}}}}`, "HTTP/3 to services"},

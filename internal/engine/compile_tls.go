@@ -10,6 +10,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // compileTLS makes the server side of TLS. What would ask clients for more than
@@ -132,20 +134,10 @@ func keyPair(c *tlsv3.TlsCertificate) (tls.Certificate, error) {
 	return tls.X509KeyPair(cert, key)
 }
 
-// maxPEM bounds a certificate or key file in bytes.
-const maxPEM = 1 << 20
-
 func dataSource(d *corev3.DataSource) ([]byte, error) {
 	switch s := d.GetSpecifier().(type) {
 	case *corev3.DataSource_Filename:
-		info, err := os.Stat(s.Filename)
-		if err != nil {
-			return nil, err
-		}
-		if info.Size() > maxPEM {
-			return nil, fmt.Errorf("%s is larger than %d bytes", s.Filename, maxPEM)
-		}
-		return os.ReadFile(s.Filename)
+		return xds.ReadFile(s.Filename, xds.MaxPEM)
 	case *corev3.DataSource_InlineBytes:
 		return s.InlineBytes, nil
 	case *corev3.DataSource_InlineString:

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"os"
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
@@ -92,9 +91,6 @@ func (s *Snapshot) secret(name string) *tlsv3.Secret {
 	return nil
 }
 
-// maxPEM bounds a file of certificates in bytes.
-const maxPEM = 1 << 20
-
 // certificateDetails describes the first certificate of a source; nil if it has none.
 func certificateDetails(d *corev3.DataSource, now time.Time) *adminv3.CertificateDetails {
 	data, path := d.GetInlineBytes(), "<inline>"
@@ -103,11 +99,8 @@ func certificateDetails(d *corev3.DataSource, now time.Time) *adminv3.Certificat
 		data = []byte(d.GetInlineString())
 	case d.GetFilename() != "":
 		path = d.GetFilename()
-		if info, err := os.Stat(path); err != nil || info.Size() > maxPEM {
-			return nil
-		}
 		var err error
-		if data, err = os.ReadFile(path); err != nil {
+		if data, err = ReadFile(path, MaxPEM); err != nil {
 			return nil
 		}
 	}
