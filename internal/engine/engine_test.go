@@ -413,3 +413,39 @@ func TestCloseEndsARequestThatWaits(t *testing.T) {
 		t.Fatal("Close waits for the service")
 	}
 }
+
+// TestLogOfALateBody: what the log says of an answer's headers is what they were, also
+// when the body came after them and took their place in the buffer.
+func TestLogOfALateBody(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const size = 100 // more would have a larger buffer of its own
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nx-test: the value\r\ncontent-length: %d\r\n\r\n", size)
+			time.Sleep(20 * time.Millisecond)
+			_, _ = c.Write(bytes.Repeat([]byte("b"), size))
+			_ = c.Close()
+		}
+	}()
+	config := bootstrap(`access_log: [{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/stdout,
+            log_format: {text_format_source: {inline_string: "[%RESP(x-test)%]\n"}}}}]`, plainRoute, "")
+	b := start(t, strings.ReplaceAll(config, "UP}", fmt.Sprint(ln.Addr().(*net.TCPAddr).Port, "}")))
+	if r := b.dial().Do(get("/", ""), "GET"); r.Status != 200 || len(r.Body) != size {
+		t.Fatalf("status %d, %d bytes", r.Status, len(r.Body))
+	}
+	if err := b.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.log.String(); got != "[the value]\n" {
+		t.Errorf("the log says %q", got)
+	}
+}

@@ -28,6 +28,7 @@ type exchange struct {
 	head  []byte // the request's head, then what of the body is sent with it
 	buf   []byte // the answer: head, then a window of its body
 	r, w  int
+	moved bool // the head's fields are no longer in buf
 	chunk http1.ChunkDecoder
 
 	// Of a service that speaks HTTP/2: the stream in place of conn, and what
@@ -379,6 +380,7 @@ func (x *exchange) readHead() failure {
 		if n > 0 {
 			x.r += n
 			if s.resp.Status >= 200 || s.resp.Status == 101 {
+				x.moved = false
 				s.upstreamFirst = time.Now()
 				x.chunk.KeepTrailers = s.target.cluster.Trailers
 				x.chunk.Reset()

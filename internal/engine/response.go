@@ -170,9 +170,23 @@ type clientError struct{ error }
 
 func (e clientError) Unwrap() error { return e.error }
 
+// moveHead copies the fields of the answer's head out of the buffer, before the body
+// takes their place there: logs read them when the answer has ended.
+func (x *exchange) moveHead() {
+	if x.moved || x.h2 != nil {
+		return
+	}
+	x.moved = true
+	fields := x.s.resp.Headers.Fields
+	for i := range fields {
+		fields[i].Name, fields[i].Value = x.s.arena.Copy(fields[i].Name), x.s.arena.Copy(fields[i].Value)
+	}
+}
+
 // readBody reads the next part of the answer's body into the window. want is how
 // much is still to come, if it is known: for much a larger window is taken.
 func (x *exchange) readBody(want int64) error {
+	x.moveHead()
 	if x.r == x.w {
 		x.r, x.w = 0, 0
 	} else if x.w == len(x.buf) {

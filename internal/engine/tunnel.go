@@ -41,6 +41,7 @@ func (s *stream) tunnel() {
 		}
 		up.Interrupt()
 	})
+	x.moveHead()
 	n, err := io.CopyBuffer(struct{ io.Writer }{c.nc}, struct{ io.Reader }{up}, x.buf)
 	s.sent += n
 	c.wireSent += n
