@@ -17,6 +17,7 @@ type shared struct {
 	finder   *origin.Finder
 	policies []*corsPolicy
 	read     bool
+	gateways map[*resource.Resource]scopedHosts
 }
 
 type patternKey struct {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -15,7 +16,7 @@ func unboundPolicy() *Check {
 		Name: "unbound-policy",
 		Code: CodeUnboundPolicy,
 		Doc: "A policy stands in a VirtualService that no Gateway serves: it names none, and so is for sidecars alone, which browsers do not ask; " +
-			"none that exists; or it has no hosts, and no other one delegates to it. Name the Gateway.",
+			"none that exists, or none with its hosts; or it has no hosts, and no other one delegates to it. Name the Gateway.",
 		Run: func(p *Pass) {
 			var delegates map[resource.Key]bool
 			var last *resource.Resource
@@ -44,24 +45,40 @@ func unboundPolicy() *Check {
 
 // unbound says why no gateway serves a VirtualService.
 func (p *Pass) unbound(vs *networking.VirtualService, namespace string) string {
-	missing := ""
+	why := "the VirtualService is for sidecars alone"
 	for _, name := range vs.Gateways {
 		if name == meshGateway {
 			continue
 		}
 		key := gatewayKey(name, namespace)
-		if p.Set.Get(key) != nil || p.Options.SynthesizeGateways {
+		gateway := p.Set.Get(key)
+		if gateway == nil {
+			if p.Options.SynthesizeGateways {
+				return "" // One is made.
+			}
+			why = fmt.Sprintf("there is no Gateway %s/%s", key.Namespace, key.Name)
+			continue
+		}
+		served := p.shared.hostsOf(gateway)
+		if slices.ContainsFunc(vs.Hosts, func(h string) bool { return served.meets(namespace, fullHost(h, namespace)) }) {
 			return ""
 		}
-		missing = fmt.Sprintf("there is no Gateway %s/%s", key.Namespace, key.Name)
+		why = fmt.Sprintf("no server of the Gateway %s/%s has the host %s", key.Namespace, key.Name, vs.Hosts[0])
 	}
-	switch {
-	case missing != "":
-		return missing
-	case len(vs.Gateways) == 0 && p.Options.SynthesizeGateways:
-		return "" // One is made.
+	return why
+}
+
+// hostsOf returns the hosts of a Gateway, read once.
+func (s *shared) hostsOf(gateway *resource.Resource) scopedHosts {
+	hosts, ok := s.gateways[gateway]
+	if !ok {
+		if s.gateways == nil {
+			s.gateways = make(map[*resource.Resource]scopedHosts)
+		}
+		hosts = gatewayHosts(gateway.Spec.(*networking.Gateway), gateway.Namespace)
+		s.gateways[gateway] = hosts
 	}
-	return "the VirtualService is for sidecars alone"
+	return hosts
 }
 
 // delegated are the VirtualServices that others delegate to.
