@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (in Input) route(t *engine.Trace, index int) Route {
 	if r := in.proto(t, index); r != nil {
 		out.Name, out.Reason = r.GetName(), xds.RouteMetadata(r, xds.MetadataReason)
 		// A route that the profile made stands for one that was written.
-		out.Policy = cmpOr(xds.RouteMetadata(r, xds.MetadataPosition), out.Policy)
+		out.Policy = cmp.Or(xds.RouteMetadata(r, xds.MetadataPosition), out.Policy)
 	}
 	return out
 }
@@ -150,7 +151,7 @@ func (p *played) because(in Input) *Because {
 		if hop.Route.Policy == "" && p.last.Failure != nil {
 			return &Because{hop.Route.Position, "the route has no corsPolicy"}
 		}
-		return &Because{cmpOr(hop.Route.Policy, hop.Route.Position), p.said()}
+		return &Because{cmp.Or(hop.Route.Policy, hop.Route.Position), p.said()}
 	}
 	field, text := p.field(hop, r)
 	pos := r.object.Position(r.path(field))
@@ -158,13 +159,6 @@ func (p *played) because(in Input) *Because {
 		pos = r.object.Position(r.path("corsPolicy"))
 	}
 	return &Because{position(pos), text}
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // said is the verdict in words.
@@ -178,7 +172,7 @@ func (p *played) said() string {
 func nearest(h *Hop) string {
 	for _, m := range slices.Backward(h.Missed) {
 		if !strings.Contains(m.Why, "path") {
-			return fmt.Sprintf("; the nearest, %s, does not: %s", cmpOr(m.Position, m.Name), m.Why)
+			return fmt.Sprintf("; the nearest, %s, does not: %s", cmp.Or(m.Position, m.Name), m.Why)
 		}
 	}
 	return ""

@@ -43,7 +43,7 @@ func (f *fetching) exposed(response *Response) func(name string) bool {
 	switch {
 	case !ok:
 		f.step(rule, "Access-Control-Expose-Headers cannot be parsed: it exposes nothing")
-	case present && f.call.Credentials != Include && has(names, "*"):
+	case present && f.call.Credentials != Include && slices.Contains(names, "*"):
 		f.step(rule, "every header can be read, but set-cookie")
 		return func(string) bool { return true }
 	case present:

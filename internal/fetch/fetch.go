@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,8 +88,8 @@ func (f *fetching) fail(rule, format string, args ...any) bool {
 func (f *fetching) prepare() bool {
 	const rule = "Request constructor"
 	c := &f.call
-	c.Mode, c.Credentials, c.Redirect = or(c.Mode, ModeCORS), or(c.Credentials, SameOrigin), or(c.Redirect, Follow)
-	f.method, f.taint = or(c.Method, "GET"), Basic
+	c.Mode, c.Credentials, c.Redirect = cmp.Or(c.Mode, ModeCORS), cmp.Or(c.Credentials, SameOrigin), cmp.Or(c.Redirect, Follow)
+	f.method, f.taint = cmp.Or(c.Method, "GET"), Basic
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return f.fail(rule, "%q is not an absolute URL: fetch throws a TypeError", c.URL)
@@ -225,11 +226,4 @@ func short(u *url.Url) string {
 		return "a data: URL"
 	}
 	return originOf(u) + u.Pathname()
-}
-
-func or[T ~string](v, otherwise T) T {
-	if v == "" {
-		return otherwise
-	}
-	return v
 }

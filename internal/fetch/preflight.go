@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,7 +124,7 @@ func (f *fetching) permitted(response *Response, unsafe []unsafeHeader) bool {
 		methods = []string{f.method}
 	}
 	include := f.call.Credentials == Include
-	if !has(methods, f.method) && !isSafelistedMethod(f.method) && (include || !has(methods, "*")) {
+	if !slices.Contains(methods, f.method) && !isSafelistedMethod(f.method) && (include || !slices.Contains(methods, "*")) {
 		return f.block(rule+"5", MethodDisallowedByPreflightResponse, f.method, "Access-Control-Allow-Methods does not allow %s%s", f.method,
 			literalStar(methods, include))
 	}
@@ -135,7 +136,7 @@ func (f *fetching) permitted(response *Response, unsafe []unsafeHeader) bool {
 			return f.block(rule+"6", HeaderDisallowedByPreflightResponse, h.name,
 				"Access-Control-Allow-Headers does not name %s, for which \"*\" does not stand (browsers of today let it)", h.name)
 		}
-		if include || !has(headers, "*") {
+		if include || !slices.Contains(headers, "*") {
 			return f.block(rule+"7", HeaderDisallowedByPreflightResponse, h.name, "Access-Control-Allow-Headers does not allow %s%s", h.name,
 				literalStar(headers, include))
 		}
@@ -147,7 +148,7 @@ func (f *fetching) permitted(response *Response, unsafe []unsafeHeader) bool {
 
 // literalStar explains a `*` that does not help.
 func literalStar(list []string, include bool) string {
-	if include && has(list, "*") {
+	if include && slices.Contains(list, "*") {
 		return " (with credentials, \"*\" is only a name)"
 	}
 	return ""
@@ -196,13 +197,4 @@ func (f *fetching) maxAge(response *Response) time.Duration {
 		limit = 1 << 31 // the standard leaves the limit to the browser
 	}
 	return time.Duration(min(seconds, limit)) * time.Second
-}
-
-func has(list []string, v string) bool {
-	for _, s := range list {
-		if s == v {
-			return true
-		}
-	}
-	return false
 }
