@@ -7,9 +7,9 @@ import (
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
-)
 
-const corsFilter = "envoy.filters.http.cors"
+	"github.com/crossgate/crossgate/internal/xds"
+)
 
 // wipedPolicy finds EnvoyFilters that take policies away.
 func wipedPolicy() *Check {
@@ -49,10 +49,10 @@ func wipes(patch *networking.EnvoyFilter_EnvoyConfigObjectPatch) string {
 	switch patch.GetApplyTo() {
 	case networking.EnvoyFilter_HTTP_FILTER:
 		filter := patch.GetMatch().GetListener().GetFilterChain().GetFilter().GetSubFilter().GetName()
-		if gone && filter == corsFilter {
+		if gone && filter == xds.CorsFilter {
 			return "the CORS filter is removed or replaced"
 		}
-		if op == networking.EnvoyFilter_Patch_MERGE && filter == corsFilter && value["disabled"].GetBoolValue() {
+		if op == networking.EnvoyFilter_Patch_MERGE && filter == xds.CorsFilter && value["disabled"].GetBoolValue() {
 			return "the CORS filter is switched off"
 		}
 	case networking.EnvoyFilter_VIRTUAL_HOST, networking.EnvoyFilter_HTTP_ROUTE, networking.EnvoyFilter_ROUTE_CONFIGURATION:
@@ -63,7 +63,7 @@ func wipes(patch *networking.EnvoyFilter_EnvoyConfigObjectPatch) string {
 		if per == nil {
 			per = value["typedPerFilterConfig"]
 		}
-		if per.GetStructValue().GetFields()[corsFilter] != nil {
+		if per.GetStructValue().GetFields()[xds.CorsFilter] != nil {
 			return "the policies of routes are overwritten"
 		}
 	}

@@ -17,8 +17,6 @@ import (
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
-const corsFilter = "envoy.filters.http.cors"
-
 // entry is one way through a snapshot: a host on a listener, a route, and where
 // it leads.
 type entry struct {
@@ -61,7 +59,8 @@ func appendVirtualHosts(list []entry, rc *routev3.RouteConfiguration) []entry {
 				if xds.RouteMetadata(r, xds.MetadataReason) != "" {
 					continue // made beside the user's own
 				}
-				list = append(list, entry{host: domain, route: r, cors: corsOf(r)})
+				policy, _ := xds.CorsPolicy(r.GetTypedPerFilterConfig()) // what cannot be read is reported where it is compiled
+				list = append(list, entry{host: domain, route: r, cors: policy})
 			}
 		}
 	}
@@ -99,15 +98,6 @@ func certificateName(chain *listenerv3.FilterChain) (string, bool) {
 		return c.GetName(), true
 	}
 	return "", true
-}
-
-func corsOf(r *routev3.Route) *corsv3.CorsPolicy {
-	any := r.GetTypedPerFilterConfig()[corsFilter]
-	var policy corsv3.CorsPolicy
-	if any == nil || any.UnmarshalTo(&policy) != nil {
-		return nil
-	}
-	return &policy
 }
 
 // url returns an address under which the entry answers, with a name for a

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/crossgate/crossgate/internal/http1"
+
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // level is what one level of a route table (weighted cluster, route, virtual
@@ -69,8 +71,6 @@ func responseMutations(levels []level) []*mutations {
 	return out
 }
 
-const corsFilterName = "envoy.filters.http.cors"
-
 // settings resolves the configuration of the levels for every filter, by slot. A
 // key that names no filter of the snapshot has no effect, as in Envoy.
 func (c *compiler) settings(levels []level) ([]any, error) {
@@ -96,7 +96,7 @@ func (c *compiler) setting(name string, levels []level) (any, error) {
 		}
 		switch m := msg.(type) {
 		case nil:
-			if name == corsFilterName && l.legacyCORS != nil {
+			if name == xds.CorsFilter && l.legacyCORS != nil {
 				policies = append(policies, modernCORS(l.legacyCORS))
 			}
 		case *corsv3.CorsPolicy:

@@ -35,13 +35,13 @@ func BenchmarkSnapshot(b *testing.B) {
 			Routes: []*routev3.Route{{
 				Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/api"}},
 				Action:               &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "up"}}},
-				TypedPerFilterConfig: map[string]*anypb.Any{filterCORS: policy},
+				TypedPerFilterConfig: map[string]*anypb.Any{xds.CorsFilter: policy},
 			}},
 		})
 	}
 	manager, err := xds.Pack(&hcmv3.HttpConnectionManager{
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.GetName()}},
-		HttpFilters:    []*hcmv3.HttpFilter{{Name: filterCORS, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: cors}}},
+		HttpFilters:    []*hcmv3.HttpFilter{{Name: xds.CorsFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: cors}}},
 	})
 	if err != nil {
 		b.Fatal(err)

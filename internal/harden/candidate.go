@@ -36,7 +36,7 @@ func newCandidates(s *xds.Snapshot) *candidates {
 	for _, rc := range s.Routes {
 		for _, vh := range rc.GetVirtualHosts() {
 			for i, r := range vh.GetRoutes() {
-				if r.GetTypedPerFilterConfig()[filterCORS] == nil {
+				if r.GetTypedPerFilterConfig()[xds.CorsFilter] == nil {
 					continue
 				}
 				found := &candidate{route: r, pos: s.Origins[xds.CorsKey(rc.GetName(), vh.GetName(), i)], host: vh, rc: rc}

@@ -101,12 +101,12 @@ func (p *pass) filters(m *hcmv3.HttpConnectionManager, vary bool) *hcmv3.HttpCon
 		list = append(list, p.vary)
 	}
 	for _, f := range m.GetHttpFilters() {
-		if f.GetName() == filterCORS {
+		if f.GetName() == xds.CorsFilter {
 			list = append(list, f)
 		}
 	}
 	for _, f := range m.GetHttpFilters() {
-		if f.GetName() != filterCORS {
+		if f.GetName() != xds.CorsFilter {
 			list = append(list, f)
 		}
 	}
@@ -117,7 +117,7 @@ func (p *pass) filters(m *hcmv3.HttpConnectionManager, vary bool) *hcmv3.HttpCon
 // hasCORS reports whether the manager has the filter that policies are for.
 func hasCORS(m *hcmv3.HttpConnectionManager) bool {
 	for _, f := range m.GetHttpFilters() {
-		if f.GetName() == filterCORS {
+		if f.GetName() == xds.CorsFilter {
 			return true
 		}
 	}

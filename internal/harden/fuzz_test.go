@@ -53,15 +53,15 @@ func plainRoutes(l *listenerv3.Listener) (n int) {
 	for _, fc := range xds.FilterChains(l) {
 		for _, f := range fc.GetFilters() {
 			rc := xds.ConnectionManager(f).GetRouteConfig()
-			if rc.GetTypedPerFilterConfig()[filterCORS] != nil {
+			if rc.GetTypedPerFilterConfig()[xds.CorsFilter] != nil {
 				continue
 			}
 			for _, vh := range rc.GetVirtualHosts() {
-				if vh.GetTypedPerFilterConfig()[filterCORS] != nil {
+				if vh.GetTypedPerFilterConfig()[xds.CorsFilter] != nil {
 					continue
 				}
 				for _, r := range vh.GetRoutes() {
-					if r.GetTypedPerFilterConfig()[filterCORS] == nil && r.GetMetadata().GetFilterMetadata()[xds.MetadataNamespace] == nil {
+					if r.GetTypedPerFilterConfig()[xds.CorsFilter] == nil && r.GetMetadata().GetFilterMetadata()[xds.MetadataNamespace] == nil {
 						n++
 					}
 				}

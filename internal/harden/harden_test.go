@@ -180,7 +180,7 @@ func describe(r *routev3.Route) string {
 	case *routev3.Route_DirectResponse:
 		out = append(out, fmt.Sprint(a.DirectResponse.GetStatus()))
 	}
-	if a := r.GetTypedPerFilterConfig()[filterCORS]; a != nil {
+	if a := r.GetTypedPerFilterConfig()[xds.CorsFilter]; a != nil {
 		p := &corsv3.CorsPolicy{}
 		if a.UnmarshalTo(p) != nil {
 			out = append(out, "cors off")

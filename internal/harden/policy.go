@@ -14,9 +14,9 @@ import (
 
 	"github.com/crossgate/crossgate/internal/cors"
 	"github.com/crossgate/crossgate/internal/origin"
-)
 
-const filterCORS = "envoy.filters.http.cors"
+	"github.com/crossgate/crossgate/internal/xds"
+)
 
 // policy is a CorsPolicy, read for what its lists mean.
 type policy struct {
@@ -39,7 +39,7 @@ type policy struct {
 func effective(r *routev3.Route, outer ...map[string]*anypb.Any) (*corsv3.CorsPolicy, error) {
 	var found []*corsv3.CorsPolicy
 	for _, level := range append([]map[string]*anypb.Any{r.GetTypedPerFilterConfig()}, outer...) {
-		p, off, err := unpack(level[filterCORS])
+		p, off, err := unpack(level[xds.CorsFilter])
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func effective(r *routev3.Route, outer ...map[string]*anypb.Any) (*corsv3.CorsPo
 		}
 	}
 	for _, w := range r.GetRoute().GetWeightedClusters().GetClusters() {
-		if w.GetTypedPerFilterConfig()[filterCORS] != nil {
+		if w.GetTypedPerFilterConfig()[xds.CorsFilter] != nil {
 			return nil, errors.New("a CORS policy of one cluster among several is not hardened")
 		}
 	}

@@ -246,9 +246,9 @@ func (b *rows) open(reason string, m *routev3.RouteMatch) *routev3.Route {
 // without is the route without CORS.
 func (b *rows) without(reason string, m *routev3.RouteMatch) *routev3.Route {
 	r := b.copyOf(reason, m)
-	delete(r.TypedPerFilterConfig, filterCORS)
+	delete(r.TypedPerFilterConfig, xds.CorsFilter)
 	if b.inherits {
-		b.setConfig(r, filterCORS, &routev3.FilterConfig{Disabled: true})
+		b.setConfig(r, xds.CorsFilter, &routev3.FilterConfig{Disabled: true})
 	}
 	return r
 }
@@ -261,7 +261,7 @@ func (b *rows) setPolicy(r *routev3.Route) {
 		p = proto.CloneOf(p)
 		p.AllowOriginStringMatch = []*matcherv3.StringMatcher{exactly("*")}
 	}
-	b.setConfig(r, filterCORS, p)
+	b.setConfig(r, xds.CorsFilter, p)
 }
 
 // ownHeaders are what the CORS filter would add. Without an Origin the first is

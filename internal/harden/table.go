@@ -192,7 +192,7 @@ func (h *host) route(i int, r *routev3.Route) []*routev3.Route {
 
 // inherits reports whether a route of the host gets a policy that is not its own.
 func (h *host) inherits() bool {
-	return h.vh.GetTypedPerFilterConfig()[filterCORS] != nil || h.rc.GetTypedPerFilterConfig()[filterCORS] != nil
+	return h.vh.GetTypedPerFilterConfig()[xds.CorsFilter] != nil || h.rc.GetTypedPerFilterConfig()[xds.CorsFilter] != nil
 }
 
 // tell makes the match of the preflights, and says what cannot be known or kept.

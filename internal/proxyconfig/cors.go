@@ -7,13 +7,10 @@ import (
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/crossgate/crossgate/internal/xds"
 )
-
-const corsFilter = "envoy.filters.http.cors"
 
 // Alias is an HTTPS route configuration under the short name that Istio gave it
 // once (https.443.https; today https.443.https.GATEWAY.NAMESPACE), with the CORS
@@ -107,10 +104,8 @@ func aliasHost(config string, vh *routev3.VirtualHost, positions map[string]stri
 }
 
 func corsPolicy(configs map[string]*anypb.Any) (json.RawMessage, error) {
-	policy := new(corsv3.CorsPolicy)
-	if packed, ok := configs[corsFilter]; !ok || !packed.MessageIs(policy) {
-		return nil, nil
-	} else if err := packed.UnmarshalTo(policy); err != nil {
+	policy, err := xds.CorsPolicy(configs)
+	if policy == nil || err != nil {
 		return nil, err
 	}
 	return marshal(policy)

@@ -18,7 +18,7 @@ func policies(t *testing.T, methods string) map[string]*anypb.Any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]*anypb.Any{corsFilter: a}
+	return map[string]*anypb.Any{xds.CorsFilter: a}
 }
 
 func TestAliases(t *testing.T) {
@@ -65,7 +65,7 @@ func TestAliases(t *testing.T) {
 		}
 	}
 	broken := []*routev3.RouteConfiguration{{Name: "https.443.https.shop.web", VirtualHosts: []*routev3.VirtualHost{{
-		TypedPerFilterConfig: map[string]*anypb.Any{corsFilter: {TypeUrl: "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy", Value: []byte{0xff}}},
+		TypedPerFilterConfig: map[string]*anypb.Any{xds.CorsFilter: {TypeUrl: "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy", Value: []byte{0xff}}},
 	}}}}
 	if _, err := Aliases(broken, RouteFilter{}, nil); err == nil {
 		t.Error("a policy that cannot be read is passed over")

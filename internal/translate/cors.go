@@ -11,8 +11,6 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 )
 
-const filterCORS = "envoy.filters.http.cors"
-
 // corsPolicy translates a CORS policy (TranslateCORSPolicy of istiod's
 // pilot/pkg/networking/core/route). Unmatched preflights are forwarded unless
 // the user says otherwise, as they were before Envoy 1.30.

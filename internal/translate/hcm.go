@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // httpFilters is the order of the HTTP filters at a gateway, as in
@@ -31,7 +33,7 @@ func httpFilters() []httpFilter {
 		}},
 		// Before CORS, so that injected faults carry no CORS headers.
 		{filterFault, &faultv3.HTTPFault{}},
-		{filterCORS, &corsv3.Cors{}},
+		{xds.CorsFilter, &corsv3.Cors{}},
 		// The router ends the chain.
 		{"envoy.filters.http.router", &routerv3.Router{}},
 	}

@@ -136,7 +136,7 @@ func (b *routeBuilder) filters(out *routev3.Route) bool {
 		if p.GetUnmatchedPreflights() == networking.CorsPolicy_FORWARD {
 			b.t.forwardOrigin[out] = b.from.Position(b.path + ".corsPolicy.unmatchedPreflights")
 		}
-		return add(filterCORS, b.t.pack(b.from, b.path+".corsPolicy", corsPolicy(p)))
+		return add(xds.CorsFilter, b.t.pack(b.from, b.path+".corsPolicy", corsPolicy(p)))
 	}
 	return true
 }
