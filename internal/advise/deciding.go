@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/crossgate/crossgate/internal/diag"
@@ -44,40 +47,49 @@ func (in Input) proto(t *engine.Trace, index int) *routev3.Route {
 	return nil
 }
 
-// allows is what the policy of a route says, as it was written; nothing where the objects are not known.
-func (in Input) allows(route *Route) []string {
-	r := in.rule(route)
-	if r == nil || r.policy() == nil {
+// allows is what the policy of a route says. On a route that the profile made stands only its place; the policy is that of the
+// route behind it that was written there.
+func (in Input) allows(t *engine.Trace, route *Route) []string {
+	if route.Policy == "" {
 		return nil
 	}
-	p := r.policy()
+	for i := t.Route; ; i++ {
+		r := in.proto(t, i)
+		if r == nil {
+			return nil
+		}
+		if p, err := xds.CorsPolicy(r.GetTypedPerFilterConfig()); err == nil && p != nil && in.route(t, i).Policy == route.Policy {
+			return describe(p)
+		}
+	}
+}
+
+// describe renders a policy field by field, under the names that VirtualServices have for them.
+func describe(p *corsv3.CorsPolicy) (out []string) {
+	say := func(field, value string) {
+		if value != "" {
+			out = append(out, field+": "+value)
+		}
+	}
 	var origins []string
-	for _, m := range p.GetAllowOrigins() {
-		switch m.GetMatchType().(type) {
-		case *networking.StringMatch_Exact:
-			origins = append(origins, m.GetExact())
-		case *networking.StringMatch_Prefix:
+	for _, m := range p.GetAllowOriginStringMatch() {
+		switch m.GetMatchPattern().(type) {
+		case *matcherv3.StringMatcher_Prefix:
 			origins = append(origins, "prefix "+m.GetPrefix())
-		case *networking.StringMatch_Regex:
-			origins = append(origins, "regex "+m.GetRegex())
+		case *matcherv3.StringMatcher_SafeRegex:
+			origins = append(origins, "regex "+m.GetSafeRegex().GetRegex())
+		default:
+			origins = append(origins, m.GetExact())
 		}
 	}
-	var out []string
-	say := func(field string, values []string) {
-		if len(values) > 0 {
-			out = append(out, field+": "+strings.Join(values, ", "))
-		}
-	}
-	say("allowOrigins", slices.Concat(origins, p.GetAllowOrigin())) //nolint:staticcheck // deprecated and still in force
+	say("allowOrigins", strings.Join(origins, ", "))
 	say("allowMethods", p.GetAllowMethods())
 	say("allowHeaders", p.GetAllowHeaders())
 	say("exposeHeaders", p.GetExposeHeaders())
 	if c := p.GetAllowCredentials(); c != nil {
-		out = append(out, fmt.Sprintf("allowCredentials: %v", c.GetValue()))
+		say("allowCredentials", strconv.FormatBool(c.GetValue()))
 	}
-	if a := p.GetMaxAge(); a != nil {
-		out = append(out, "maxAge: "+a.AsDuration().String())
-	}
+	say("maxAge", p.GetMaxAge())
 	return out
 }
 

@@ -100,9 +100,14 @@ func Explain(in Input, ask *Ask) (*Explanation, error) {
 		}
 	}
 	out.Because = p.because(in)
-	if !out.Allowed() {
-		out.Change, err = change(in, ask.Call, p)
+	if out.Allowed() {
+		return out, nil
 	}
+	if in.Rebuild == nil {
+		out.Notes = append(slices.Clip(out.Notes), "a change is tried on files only: give them in the place of the instance")
+		return out, nil
+	}
+	out.Change, err = change(in, ask.Call, p)
 	return out, err
 }
 
@@ -225,7 +230,7 @@ func (in Input) hop(r *fetch.Request, response *fetch.Response, t *engine.Trace,
 		if r := in.route(t, t.Route); r.Reason == reasonNotFound {
 			h.Cluster = ""
 		} else {
-			r.Allows = in.allows(&r)
+			r.Allows = in.allows(t, &r)
 			h.Route = &r
 		}
 	}
