@@ -141,10 +141,5 @@ func (c *console) serverInfo(w http.ResponseWriter, _ *http.Request) {
 // writeProto writes a message as JSON.
 func writeProto(w http.ResponseWriter, m proto.Message, zeros bool) {
 	out, err := xds.MarshalJSON(m, zeros)
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(out) //nolint:errcheck // the client went away
+	writeJSON(w, out, err)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
@@ -161,8 +162,7 @@ func (c *console) configDump(w http.ResponseWriter, r *http.Request) {
 		writeText(w, code, err.Error()+"\n")
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(dump) //nolint:errcheck // the client went away
+	writeJSON(w, dump, nil)
 }
 
 // origins serves what is not in the dump because it is not in Envoy's.
@@ -172,13 +172,7 @@ func (c *console) origins(w http.ResponseWriter, _ *http.Request) {
 	for key, pos := range all {
 		places[key] = pos.String()
 	}
-	out, err := json.MarshalIndent(places, "", " ")
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(out, '\n')) //nolint:errcheck // the client went away
+	writeIndented(w, places)
 }
 
 func (c *console) diagnostics(w http.ResponseWriter, _ *http.Request) {
@@ -190,4 +184,22 @@ func writeText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.WriteHeader(status)
 	io.WriteString(w, body) //nolint:errcheck // the client went away
+}
+
+// writeIndented writes a value of ours with one space of indent, as Envoy writes its
+// messages.
+func writeIndented(w http.ResponseWriter, v any) {
+	out, err := json.MarshalIndent(v, "", " ")
+	writeJSON(w, append(out, '\n'), err)
+}
+
+// writeJSON writes what has been rendered, or why it could not be.
+func writeJSON(w http.ResponseWriter, body []byte, err error) {
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body) //nolint:errcheck // the client went away
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"net/http"
 	"runtime/metrics"
 )
@@ -46,12 +45,4 @@ func MemorySizes() (allocated, heap, physical uint64) {
 	return m.Allocated, m.HeapSize, m.PhysicalSize
 }
 
-func (c *console) memory(w http.ResponseWriter, _ *http.Request) {
-	out, err := json.MarshalIndent(readMemory(), "", " ")
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(out, '\n')) //nolint:errcheck // the client went away
-}
+func (c *console) memory(w http.ResponseWriter, _ *http.Request) { writeIndented(w, readMemory()) }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -170,11 +169,5 @@ func writeStatsJSON(w http.ResponseWriter, numbers, histograms []stats.Sample) {
 		list = append(list, all)
 	}
 	out, err := json.Marshal(map[string]any{"stats": list})
-	if err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
-	w.Write(out) //nolint:errcheck // the client went away
+	writeJSON(w, out, err)
 }
