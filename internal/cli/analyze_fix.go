@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/crossgate/crossgate/internal/check"
+	"github.com/crossgate/crossgate/internal/devkit"
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
 )
@@ -43,34 +44,16 @@ func (p *program) fix(list diag.List) error {
 
 // replaceFile puts new content in a file's place at once, and keeps its mode. What
 // a symbolic link points to is replaced, and not the link.
-func replaceFile(path string, data []byte) (err error) {
-	if path, err = filepath.EvalSymlinks(path); err != nil {
+func replaceFile(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
 		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".crossgate-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if _, err = tmp.Write(data); err != nil {
-		_ = tmp.Close()
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	if err = os.Chmod(tmp.Name(), info.Mode().Perm()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return devkit.ReplaceFile(path, data, info.Mode().Perm())
 }
 
 // explainCode prints the page of a code.
