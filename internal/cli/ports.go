@@ -27,7 +27,7 @@ type address struct {
 }
 
 func (a address) String() string {
-	return net.JoinHostPort(a.host, strconv.FormatUint(uint64(a.port), 10))
+	return xds.HostPort(a.host, a.port)
 }
 
 // parseAddress reads the value of an address flag: HOST:PORT, :PORT for the

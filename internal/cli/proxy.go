@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -106,8 +104,7 @@ func bootstrapSites(s *xds.Snapshot, o console.Options) ([]site, error) {
 	if sock == nil {
 		return nil, nil
 	}
-	addr := net.JoinHostPort(sock.GetAddress(), strconv.FormatUint(uint64(sock.GetPortValue()), 10))
-	ln, err := listen(context.Background(), "tcp", addr)
+	ln, err := listen(context.Background(), "tcp", xds.AddressText(sock))
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}

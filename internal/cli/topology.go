@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -107,7 +105,7 @@ func (e entry) url(path string) string {
 	if e.tls {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(e.exampleHost(), strconv.FormatUint(uint64(e.port), 10)) + path
+	return scheme + "://" + xds.HostPort(e.exampleHost(), e.port) + path
 }
 
 func (e entry) exampleHost() string {
@@ -183,7 +181,7 @@ func (d destinations) describe(r *routev3.Route) string {
 func (d destinations) cluster(name string) string {
 	label := name
 	if port, subset, host, ok := xds.ParseClusterName(name); ok {
-		label = net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+		label = xds.HostPort(host, port)
 		if subset != "" {
 			label += " (" + subset + ")"
 		}
@@ -203,8 +201,7 @@ func (d destinations) where(cluster string) string {
 	var addresses []string
 	for _, group := range load.GetEndpoints() {
 		for _, e := range group.GetLbEndpoints() {
-			sock := e.GetEndpoint().GetAddress().GetSocketAddress()
-			addresses = append(addresses, net.JoinHostPort(sock.GetAddress(), strconv.FormatUint(uint64(sock.GetPortValue()), 10)))
+			addresses = append(addresses, xds.AddressText(e.GetEndpoint().GetAddress().GetSocketAddress()))
 		}
 	}
 	switch len(addresses) {

@@ -2,10 +2,8 @@ package console
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
@@ -76,8 +74,7 @@ var hostStats = []string{
 }
 
 func writeHost(line func(string, any), h *adminv3.HostStatus) {
-	sock := h.GetAddress().GetSocketAddress()
-	address := net.JoinHostPort(sock.GetAddress(), strconv.FormatUint(uint64(sock.GetPortValue()), 10)) + "::"
+	address := xds.AddressText(h.GetAddress().GetSocketAddress()) + "::"
 	values := map[string]uint64{}
 	for _, m := range h.GetStats() {
 		values[m.GetName()] = m.GetValue()
@@ -124,8 +121,7 @@ func (c *console) listeners(w http.ResponseWriter, r *http.Request) {
 	}
 	var b strings.Builder
 	for _, l := range all.GetListenerStatuses() {
-		sock := l.GetLocalAddress().GetSocketAddress()
-		fmt.Fprintf(&b, "%s::%s\n", l.GetName(), net.JoinHostPort(sock.GetAddress(), strconv.FormatUint(uint64(sock.GetPortValue()), 10)))
+		fmt.Fprintf(&b, "%s::%s\n", l.GetName(), xds.AddressText(l.GetLocalAddress().GetSocketAddress()))
 	}
 	writeText(w, http.StatusOK, b.String())
 }

@@ -5,12 +5,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/upstream"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // Names of Envoy's tags (source/common/config/well_known_names.cc).
@@ -30,7 +30,7 @@ func listenerScope(prefix, host string, port uint32) stats.Scope {
 	if prefix != "" {
 		return sc.In(prefix)
 	}
-	return sc.Tagged(tagListener, net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10)))
+	return sc.Tagged(tagListener, xds.HostPort(host, port))
 }
 
 // managerStats are http.PREFIX of Envoy, as

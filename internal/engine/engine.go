@@ -150,7 +150,7 @@ func (e *Engine) serve(prog *Program) diag.List {
 	for _, lp := range prog.listeners {
 		host, port := e.opts.Ports(lp.host, lp.port)
 		// The first of several on one address has it, as xds.Ports.Collisions says.
-		if address := net.JoinHostPort(host, fmt.Sprint(port)); wanted[address] == nil {
+		if address := xds.HostPort(host, port); wanted[address] == nil {
 			wanted[address] = lp
 		}
 	}

@@ -183,10 +183,7 @@ func socketAddress(host string, port uint32) *corev3.Address {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.String()
 	}
-	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-		Address:       host,
-		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
-	}}}
+	return xds.SocketAddress(host, port)
 }
 
 // adsConfig says that a resource comes over the stream that brought the one

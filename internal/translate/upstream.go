@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/resource"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // Upstream gives the endpoints of a service by hand, as the flag --upstream
@@ -30,7 +31,7 @@ type Upstream struct {
 
 // String renders the upstream as ParseUpstream reads it.
 func (u Upstream) String() string {
-	return u.service() + "=" + net.JoinHostPort(u.Address, strconv.FormatUint(uint64(u.AddressPort), 10))
+	return u.service() + "=" + xds.HostPort(u.Address, u.AddressPort)
 }
 
 func (u Upstream) service() string {

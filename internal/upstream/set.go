@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/stats"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // Set is all clusters of one program, by name.
@@ -177,7 +177,7 @@ func addressed(load *endpointv3.ClusterLoadAssignment, known map[hostKey]*Host, 
 				return nil, fmt.Errorf("an endpoint has the address %q, which is no IP address: names are for clusters of type STRICT_DNS or LOGICAL_DNS", sa.GetAddress())
 			}
 			p := protect(e)
-			key := hostKey{net.JoinHostPort(sa.GetAddress(), strconv.Itoa(int(sa.GetPortValue()))), p.id}
+			key := hostKey{xds.AddressText(sa), p.id}
 			h := known[key]
 			if h == nil {
 				h = newHost(key.address, p)

@@ -5,13 +5,14 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // Status is what Envoy's /clusters tells of a cluster.
@@ -104,9 +105,7 @@ func (m member) status(of *clusterv3.Cluster) *adminv3.HostStatus {
 func SocketAddress(text string) *corev3.Address {
 	host, port, _ := net.SplitHostPort(text)
 	n, _ := strconv.ParseUint(port, 10, 16)
-	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-		Address: strings.Trim(host, "[]"), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(n)},
-	}}}
+	return xds.SocketAddress(host, uint32(n))
 }
 
 // edsHealth is what Envoy makes of a configured health.

@@ -62,7 +62,7 @@ func (s *Snapshot) WriteBootstrap(o BootstrapOptions) ([]byte, error) {
 func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 	b := &bootstrapv3.Bootstrap{
 		Node:  &corev3.Node{Id: cmp.Or(o.NodeID, "crossgate"), Cluster: cmp.Or(o.NodeCluster, "crossgate"), Metadata: o.NodeMeta},
-		Admin: &bootstrapv3.Admin{Address: tcpAddress(cmp.Or(o.AdminHost, defaultBind), o.AdminPort)},
+		Admin: &bootstrapv3.Admin{Address: SocketAddress(cmp.Or(o.AdminHost, defaultBind), o.AdminPort)},
 		LayeredRuntime: &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
 			Name: "crossgate",
 			LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{Fields: map[string]*structpb.Value{
@@ -93,12 +93,6 @@ func (s *Snapshot) standalone(o BootstrapOptions) (*bootstrapv3.Bootstrap, error
 		static.Secrets = append(static.Secrets, ss)
 	}
 	return b, nil
-}
-
-func tcpAddress(host string, port uint32) *corev3.Address {
-	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-		Address: host, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
-	}}}
 }
 
 // staticCluster gives a cluster its endpoints instead of a name for them.

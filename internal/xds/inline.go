@@ -16,7 +16,7 @@ func (s *Snapshot) staticListener(in *listenerv3.Listener, p Ports) (*listenerv3
 	l := proto.CloneOf(in)
 	if sock := l.GetAddress().GetSocketAddress(); sock != nil {
 		host, port := p.Map(sock.GetAddress(), sock.GetPortValue())
-		l.Address = tcpAddress(host, port)
+		l.Address = SocketAddress(host, port)
 	}
 	for _, fc := range FilterChains(l) {
 		for _, f := range fc.GetFilters() {

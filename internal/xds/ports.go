@@ -3,8 +3,6 @@ package xds
 import (
 	"cmp"
 	"fmt"
-	"net"
-	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -68,7 +66,7 @@ func (p Ports) bindable(s *Snapshot) ([]*listenerv3.Listener, diag.List) {
 			continue
 		}
 		host, port := p.Map(sock.GetAddress(), sock.GetPortValue())
-		addr := net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+		addr := HostPort(host, port)
 		d := diag.Diagnostic{Pos: s.Origins[ListenerKey(l.GetName())], Severity: diag.Error, Code: CodePort}
 		if port > 65535 || port == 0 {
 			d.Message = fmt.Sprintf("listener %s: port %d with offset %d is not a port", l.GetName(), sock.GetPortValue(), p.Offset)

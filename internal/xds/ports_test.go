@@ -43,7 +43,7 @@ func TestPortsCollisions(t *testing.T) {
 		name string
 		port uint32
 	}{{"first", 80}, {"second", 8080}, {"high", 65000}} {
-		s.Listeners = append(s.Listeners, &listenerv3.Listener{Name: l.name, Address: tcpAddress("0.0.0.0", l.port)})
+		s.Listeners = append(s.Listeners, &listenerv3.Listener{Name: l.name, Address: SocketAddress("0.0.0.0", l.port)})
 	}
 	got := Ports{}.Collisions(s)
 	if len(got) != 1 || got[0].Pos.Line != 9 || got[0].Related[0].Pos.Line != 7 ||
