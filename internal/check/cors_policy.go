@@ -95,14 +95,8 @@ func readMatchers(c *corsPolicy) []matcher {
 		}
 	}
 	for i, m := range c.AllowOrigins {
-		path := fmt.Sprintf("%s.allowOrigins[%d]", c.path, i)
-		switch m := m.GetMatchType().(type) {
-		case *networking.StringMatch_Exact:
-			add(origin.Exact, m.Exact, path+".exact")
-		case *networking.StringMatch_Prefix:
-			add(origin.Prefix, m.Prefix, path+".prefix")
-		case *networking.StringMatch_Regex:
-			add(origin.Regex, m.Regex, path+".regex")
+		if key, ok := keyOf(m); ok {
+			add(key.kind, key.text, fmt.Sprintf("%s.allowOrigins[%d].%s", c.path, i, kindName(key.kind)))
 		}
 	}
 	if c.AllowOrigins == nil {
@@ -111,6 +105,19 @@ func readMatchers(c *corsPolicy) []matcher {
 		}
 	}
 	return out
+}
+
+// keyOf is what a matcher says; false for one that says nothing.
+func keyOf(m *networking.StringMatch) (patternKey, bool) {
+	switch t := m.GetMatchType().(type) {
+	case *networking.StringMatch_Exact:
+		return patternKey{origin.Exact, t.Exact}, true
+	case *networking.StringMatch_Prefix:
+		return patternKey{origin.Prefix, t.Prefix}, true
+	case *networking.StringMatch_Regex:
+		return patternKey{origin.Regex, t.Regex}, true
+	}
+	return patternKey{}, false
 }
 
 // namespaceStages are what the labels of Namespaces say.
@@ -159,6 +166,14 @@ func (c *corsPolicy) severity(inProduction, otherwise, inDevelopment diag.Severi
 func (c *corsPolicy) openness() diag.Severity {
 	if c.credentials() {
 		return c.severity(diag.Error, diag.Warning, diag.Info)
+	}
+	return c.severity(diag.Warning, diag.Warning, diag.Info)
+}
+
+// everybody is the severity of what lets every site in.
+func (c *corsPolicy) everybody() diag.Severity {
+	if c.credentials() {
+		return c.severity(diag.Error, diag.Error, diag.Warning)
 	}
 	return c.severity(diag.Warning, diag.Warning, diag.Info)
 }

@@ -1,7 +1,5 @@
 package check
 
-import "github.com/crossgate/crossgate/internal/diag"
-
 // everyone finds patterns that match everything and do not say so.
 func everyone() *Check {
 	return matcherCheck("everyone", CodeEveryone,
@@ -12,7 +10,7 @@ func everyone() *Check {
 				return nil
 			}
 			return &opening{
-				severity:  c.severity(diag.Warning, diag.Warning, diag.Info),
+				severity:  c.everybody(),
 				message:   "matches every origin: " + c.letIn(m.witnesses) + `. If everybody is meant, write exact: "*"`,
 				witnesses: m.witnesses,
 			}

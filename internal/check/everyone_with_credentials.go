@@ -1,7 +1,5 @@
 package check
 
-import "github.com/crossgate/crossgate/internal/diag"
-
 // everyoneWithCredentials finds credentials for every origin.
 func everyoneWithCredentials() *Check {
 	return matcherCheck("everyone-with-credentials", CodeEveryoneWithCredentials,
@@ -12,7 +10,7 @@ func everyoneWithCredentials() *Check {
 				return nil
 			}
 			return &opening{
-				severity:  c.severity(diag.Error, diag.Error, diag.Warning),
+				severity:  c.everybody(),
 				message:   "matches every origin, and credentials are allowed: " + c.letIn(m.witnesses),
 				witnesses: m.witnesses,
 			}

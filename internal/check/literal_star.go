@@ -2,8 +2,6 @@ package check
 
 import (
 	"slices"
-
-	"github.com/crossgate/crossgate/internal/diag"
 )
 
 // literalStar finds patterns that match the one character *, which Envoy asks every
@@ -21,12 +19,8 @@ func literalStar() *Check {
 				return nil // It is open without that.
 			}
 			witnesses := []string{stranger}
-			severity := c.severity(diag.Warning, diag.Warning, diag.Info)
-			if c.credentials() {
-				severity = c.severity(diag.Error, diag.Error, diag.Warning)
-			}
 			return &opening{
-				severity:  severity,
+				severity:  c.everybody(),
 				message:   "matches the text *, and Envoy then allows every origin: with Istio " + c.letIn(witnesses),
 				witnesses: witnesses,
 			}

@@ -1,9 +1,5 @@
 package check
 
-import (
-	"github.com/crossgate/crossgate/internal/diag"
-)
-
 // nullOrigin finds policies for the origin null.
 func nullOrigin() *Check {
 	return matcherCheck("null-origin", CodeNullOrigin,
@@ -13,10 +9,6 @@ func nullOrigin() *Check {
 			if m.everyone || !m.Match("null") {
 				return nil
 			}
-			severity := c.severity(diag.Warning, diag.Warning, diag.Info)
-			if c.credentials() {
-				severity = c.severity(diag.Error, diag.Error, diag.Warning)
-			}
-			return &opening{severity: severity, message: "allows the origin null: any site can make a sandboxed frame that has it", witnesses: []string{"null"}}
+			return &opening{severity: c.everybody(), message: "allows the origin null: any site can make a sandboxed frame that has it", witnesses: []string{"null"}}
 		})
 }

@@ -65,17 +65,10 @@ func carried(name string) bool {
 // matches reports whether a matcher takes a text. One that does not compile is an
 // error of its own and takes everything here.
 func matches(m *networking.StringMatch, text string) bool {
-	var pattern origin.Pattern
-	var err error
-	switch t := m.GetMatchType().(type) {
-	case *networking.StringMatch_Exact:
-		pattern, err = origin.Compile(origin.Exact, t.Exact, false)
-	case *networking.StringMatch_Prefix:
-		pattern, err = origin.Compile(origin.Prefix, t.Prefix, false)
-	case *networking.StringMatch_Regex:
-		pattern, err = origin.Compile(origin.Regex, t.Regex, false)
-	default:
+	key, ok := keyOf(m)
+	if !ok {
 		return true
 	}
+	pattern, err := origin.Compile(key.kind, key.text, false)
 	return err != nil || pattern.Match(text)
 }
