@@ -104,9 +104,9 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 				return nil, fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
 			}
 		}
-		v.routes = append(v.routes, built)
+		v.routes.add(built)
 		if !built.match.onlyOptions {
-			v.others = append(v.others, built)
+			v.others.add(built)
 		}
 	}
 	return v, nil

@@ -113,12 +113,8 @@ func (s *stream) findRoute() {
 	if string(s.req.Method) == "OPTIONS" {
 		list = s.vhost.routes
 	}
-	for _, r := range list {
-		if r.match.matches(s) {
-			s.route = r
-			s.target = r.choose(s)
-			break
-		}
+	if r := list.find(s); r != nil {
+		s.route, s.target = r, r.choose(s)
 	}
 	s.misses()
 }

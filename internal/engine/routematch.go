@@ -97,16 +97,8 @@ func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
 	return out, nil
 }
 
-// matches decides for a request whose path was split from its query.
-func (m *routeMatch) matches(s *stream) bool {
-	if !m.matchesPath(s.pathOnly()) {
-		return false
-	}
-	for i := range m.headers {
-		if !m.headers[i].matches(s) {
-			return false
-		}
-	}
+// rest decides for a request that meets the leading conditions.
+func (m *routeMatch) rest(s *stream) bool {
 	for i := range m.none {
 		if !m.none[i].matches(s) {
 			return false

@@ -72,7 +72,7 @@ func (s *stream) routeIndex() int {
 	if s.route == nil {
 		return -1
 	}
-	return slices.Index(s.vhost.routes, s.route)
+	return slices.IndexFunc(s.vhost.routes, func(e listedRoute) bool { return e.route == s.route })
 }
 
 // misses notes why the routes before the one that was found do not match. It has to know the request as it was for them: header
@@ -82,15 +82,15 @@ func (s *stream) misses() {
 		return
 	}
 	s.missed = nil
-	for i, r := range s.vhost.routes {
-		if r == s.route {
+	for i, e := range s.vhost.routes {
+		if e.route == s.route {
 			return
 		}
-		s.missed = append(s.missed, r.match.miss(s, i))
+		s.missed = append(s.missed, e.route.match.miss(s, i))
 	}
 }
 
-// miss tells why the route at an index does not match, looking at the same things in the same order as matches.
+// miss tells why the route at an index does not match, looking at the same things in the same order as routeList.find.
 func (m *routeMatch) miss(s *stream, route int) Miss {
 	if !m.matchesPath(s.pathOnly()) {
 		return Miss{Route: route, Why: ByPath}
