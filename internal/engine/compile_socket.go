@@ -138,10 +138,7 @@ func labelled(label, meta map[string]*structpb.Value) bool {
 
 // httpOptions are the HTTP options of a cluster; empty if it has none.
 func httpOptions(cl *clusterv3.Cluster) *httpv3.HttpProtocolOptions {
-	out := &httpv3.HttpProtocolOptions{}
-	for _, any := range cl.GetTypedExtensionProtocolOptions() {
-		_ = any.UnmarshalTo(out) // checkCluster reports it
-	}
+	out, _ := upstream.ProtocolOptions(cl) // checkCluster reports what is wrong
 	return out
 }
 

@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // runs lists, per message of the xDS API, the fields that the engine carries out,
@@ -158,21 +159,19 @@ func checkCluster(c *clusterv3.Cluster) error {
 	default:
 		return fmt.Errorf("lb_policy %s is not supported", c.GetLbPolicy())
 	}
-	for name, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if err := any.UnmarshalTo(o); err != nil {
-			return fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
-		}
-		h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
-		if err := errors.Join(unsupported(o), unsupported(h1)); err != nil {
-			return prefixed("typed_extension_protocol_options", err)
-		}
-		if o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil {
-			return errors.New("HTTP/3 to services is not supported")
-		}
-		if o.GetAutoConfig() != nil {
-			return errors.New("a protocol to services that depends on ALPN is not supported")
-		}
+	o, err := upstream.ProtocolOptions(c)
+	if err != nil {
+		return err
+	}
+	h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
+	if err := errors.Join(unsupported(o), unsupported(h1)); err != nil {
+		return prefixed("typed_extension_protocol_options", err)
+	}
+	switch {
+	case o.GetExplicitHttpConfig().GetHttp3ProtocolOptions() != nil:
+		return errors.New("HTTP/3 to services is not supported")
+	case o.GetAutoConfig() != nil:
+		return errors.New("a protocol to services that depends on ALPN is not supported")
 	}
 	return nil
 }

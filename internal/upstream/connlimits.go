@@ -6,7 +6,6 @@ import (
 	"net"
 	"time"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
@@ -20,22 +19,16 @@ type connLimits struct {
 }
 
 // newConnLimits reads the limits of a cluster's connections.
-func newConnLimits(c *clusterv3.Cluster) (connLimits, error) {
-	l := connLimits{idle: defaultIdle}
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if err := any.UnmarshalTo(o); err != nil {
-			return l, err
-		}
-		common := o.GetCommonHttpProtocolOptions()
-		if common.GetMaxStreamDuration() != nil {
-			return l, errors.New("max_stream_duration of a cluster is not supported")
-		}
-		l.idle = length(common.GetIdleTimeout(), defaultIdle)
-		l.longest = length(common.GetMaxConnectionDuration(), 0)
-		l.requests = common.GetMaxRequestsPerConnection().GetValue()
+func newConnLimits(o *httpv3.HttpProtocolOptions) (connLimits, error) {
+	common := o.GetCommonHttpProtocolOptions()
+	if common.GetMaxStreamDuration() != nil {
+		return connLimits{}, errors.New("max_stream_duration of a cluster is not supported")
 	}
-	return l, nil
+	return connLimits{
+		idle:     length(common.GetIdleTimeout(), defaultIdle),
+		longest:  length(common.GetMaxConnectionDuration(), 0),
+		requests: common.GetMaxRequestsPerConnection().GetValue(),
+	}, nil
 }
 
 // due is when an idle connection reaches a limit; the zero time for never.

@@ -13,54 +13,41 @@ import (
 // defaultIdle is Envoy's idle_timeout of connections to a service.
 const defaultIdle = time.Hour
 
-// http1Options reads what a cluster says of HTTP/1.1.
-func http1Options(c *clusterv3.Cluster) (trailers, properCase bool) {
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if any.UnmarshalTo(o) != nil {
-			continue // speaksHTTP2 reports it
-		}
-		h1 := o.GetExplicitHttpConfig().GetHttpProtocolOptions()
-		return h1.GetEnableTrailers(), h1.GetHeaderKeyFormat().GetProperCaseWords() != nil
+// ProtocolOptions reads what a cluster says of the protocols to its hosts; empty if it
+// says nothing. It fails for what is another message, and for several of them: which
+// one would count is not said.
+func ProtocolOptions(c *clusterv3.Cluster) (*httpv3.HttpProtocolOptions, error) {
+	o := &httpv3.HttpProtocolOptions{}
+	if n := len(c.GetTypedExtensionProtocolOptions()); n > 1 {
+		return nil, fmt.Errorf("typed_extension_protocol_options: %d entries, one is supported", n)
 	}
-	return false, false
-}
-
-// speaksHTTP2 reads whether a cluster asks for HTTP/2, and with which limits.
-func speaksHTTP2(c *clusterv3.Cluster) (bool, http2.Options, error) {
 	for name, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
 		if err := any.UnmarshalTo(o); err != nil {
-			return false, http2.Options{}, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
+			return nil, fmt.Errorf("typed_extension_protocol_options[%s]: %w", name, err)
 		}
-		explicit := o.GetExplicitHttpConfig().GetHttp2ProtocolOptions()
-		h2 := explicit
-		if h2 == nil {
-			h2 = o.GetUseDownstreamProtocolConfig().GetHttp2ProtocolOptions()
-		}
-		if h2 == nil {
-			continue
-		}
-		ping := h2.GetConnectionKeepalive()
-		out := http2.Options{
-			MaxConcurrentStreams: h2.GetMaxConcurrentStreams().GetValue(), IdleTimeout: defaultIdle,
-			KeepaliveInterval: ping.GetInterval().AsDuration(), KeepaliveTimeout: ping.GetTimeout().AsDuration(),
-		}
-		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
-			out.IdleTimeout = d.AsDuration() // 0: never
-		}
-		return explicit != nil, out, nil
 	}
-	return false, http2.Options{IdleTimeout: defaultIdle}, nil
+	return o, nil
 }
 
-// likeClient reads whether a cluster is spoken to in the protocol of the client.
-func likeClient(c *clusterv3.Cluster) bool {
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if any.UnmarshalTo(o) == nil && o.GetUseDownstreamProtocolConfig() != nil {
-			return true
-		}
+// speakAs sets what protocol the cluster's hosts are spoken to in, and returns the
+// limits of HTTP/2.
+func (c *Cluster) speakAs(o *httpv3.HttpProtocolOptions) http2.Options {
+	h1, explicit, like := o.GetExplicitHttpConfig().GetHttpProtocolOptions(), o.GetExplicitHttpConfig().GetHttp2ProtocolOptions(), o.GetUseDownstreamProtocolConfig()
+	c.Trailers, c.ProperCase = h1.GetEnableTrailers(), h1.GetHeaderKeyFormat().GetProperCaseWords() != nil
+	c.HTTP2, c.LikeClient = explicit != nil, like != nil
+	h2 := explicit
+	if h2 == nil {
+		h2 = like.GetHttp2ProtocolOptions()
 	}
-	return false
+	out := http2.Options{IdleTimeout: defaultIdle}
+	if h2 == nil {
+		return out
+	}
+	ping := h2.GetConnectionKeepalive()
+	out.MaxConcurrentStreams = h2.GetMaxConcurrentStreams().GetValue()
+	out.KeepaliveInterval, out.KeepaliveTimeout = ping.GetInterval().AsDuration(), ping.GetTimeout().AsDuration()
+	if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
+		out.IdleTimeout = d.AsDuration() // 0: never
+	}
+	return out
 }

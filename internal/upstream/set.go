@@ -14,7 +14,6 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/xds"
 )
@@ -82,23 +81,22 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
-	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), ByName: byName(c), policy: c.GetLbPolicy()}
+	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), policy: c.GetLbPolicy()}
 	if c.GetConnectTimeout() != nil {
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
 	}
-	var err error
-	var h2 http2.Options
-	if out.HTTP2, h2, err = speaksHTTP2(c); err != nil {
-		return nil, err
-	}
-	conns, err := newConnLimits(c)
+	options, err := ProtocolOptions(c)
 	if err != nil {
 		return nil, err
 	}
+	out.ByName = byName(options)
+	conns, err := newConnLimits(options)
+	if err != nil {
+		return nil, err
+	}
+	h2 := out.speakAs(options)
 	h2.MaxRequests, h2.MaxAge = conns.requests, conns.longest
-	out.LikeClient = likeClient(c)
 	dial = probing(dial, c.GetUpstreamConnectionOptions().GetTcpKeepalive())
-	out.Trailers, out.ProperCase = http1Options(c)
 	if len(load.GetPolicy().GetDropOverloads()) > 0 {
 		return nil, errors.New("load_assignment: policy.drop_overloads is not supported")
 	}

@@ -62,17 +62,9 @@ func lowerByte(c byte) byte {
 
 // byName reports whether the cluster's connections depend on what the request calls
 // the service: its name goes into the handshake, or has to be in the certificate.
-func byName(c *clusterv3.Cluster) bool {
-	for _, any := range c.GetTypedExtensionProtocolOptions() {
-		o := &httpv3.HttpProtocolOptions{}
-		if any.UnmarshalTo(o) != nil {
-			continue // speaksHTTP2 reports it
-		}
-		if u := o.GetUpstreamHttpProtocolOptions(); u.GetAutoSni() || u.GetAutoSanValidation() {
-			return true
-		}
-	}
-	return false
+func byName(o *httpv3.HttpProtocolOptions) bool {
+	u := o.GetUpstreamHttpProtocolOptions()
+	return u.GetAutoSni() || u.GetAutoSanValidation()
 }
 
 // hostName is what an endpoint is called: by its own word, or by the name that has
