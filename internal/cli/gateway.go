@@ -44,12 +44,16 @@ type gateway struct {
 type publication struct {
 	snapshot *xds.Snapshot
 	at       time.Time
+	// expires is the end of the certificate that ends first, the zero time if there is
+	// none. It is worked out when it is first asked for: each scrape does, and reading
+	// certificates is slow.
+	expires func() time.Time
 }
 
 // Publish implements pipeline.Sink.
 func (g *gateway) Publish(s *xds.Snapshot) diag.List {
 	list := g.engine.Publish(s)
-	g.current.Store(&publication{s, time.Now()})
+	g.current.Store(&publication{s, time.Now(), sync.OnceValue(func() time.Time { return firstEnd(s) })})
 	return list
 }
 

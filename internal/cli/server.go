@@ -75,13 +75,24 @@ func versionNumber(revision string) int64 {
 // daysLeft is how many days the certificate has that expires first, and Envoy's
 // number for none.
 func (g *gateway) daysLeft() int64 {
-	days := int64(math.MaxUint32)
-	for _, c := range g.certificates().GetCertificates() {
-		for _, d := range slices.Concat(c.GetCaCert(), c.GetCertChain()) {
-			days = min(days, int64(d.GetDaysUntilExpiration()))
+	if p := g.current.Load(); p != nil {
+		if end := p.expires(); !end.IsZero() {
+			return int64(max(time.Until(end), 0) / (24 * time.Hour))
 		}
 	}
-	return days
+	return math.MaxUint32
+}
+
+// firstEnd is the end of the certificate of a snapshot that ends first.
+func firstEnd(s *xds.Snapshot) (end time.Time) {
+	for _, c := range s.Certificates(time.Now()).GetCertificates() {
+		for _, d := range slices.Concat(c.GetCaCert(), c.GetCertChain()) {
+			if t := d.GetExpirationTime().AsTime(); end.IsZero() || t.Before(end) {
+				end = t
+			}
+		}
+	}
+	return end
 }
 
 func (g *gateway) snapshot() *xds.Snapshot {
