@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,9 @@ func TestVectors(t *testing.T) {
 		if r.OK() != v.Expect.OK {
 			t.Errorf("%s: %v, want %v\n%s", v.ID, r.OK(), v.Expect.OK, steps(r))
 			continue
+		}
+		if len(r.Steps) == 0 || slices.ContainsFunc(r.Steps, func(s fetch.Step) bool { return s.Rule == "" || s.Text == "" }) {
+			t.Errorf("%s: a step without its place in the standard\n%s", v.ID, steps(r))
 		}
 		if want := v.Expect.Preflight; want != nil && r.Preflighted() != *want {
 			t.Errorf("%s: preflight %v, want %v\n%s", v.ID, r.Preflighted(), *want, steps(r))
