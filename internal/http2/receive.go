@@ -255,9 +255,7 @@ func (s *Session) headEnd(st *Stream, fault error) error {
 	st.recvEnd = end
 	wake(st.readable)
 	if s.hr.kind == requestHead {
-		s.mu.Unlock()
-		s.handle(st)
-		s.mu.Lock()
+		s.begun = append(s.begun, st)
 	}
 	if end {
 		s.finished(st)

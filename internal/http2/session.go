@@ -25,7 +25,8 @@ type Session struct {
 	block      headerBlock
 	idleFrames int
 	empty      int
-	early      int // streams that were reset early, see earlyReset
+	early      int       // streams that were reset early, see earlyReset
+	begun      []*Stream // by what was read last; not handled yet
 
 	mu       sync.Mutex
 	streams  map[uint32]*Stream
@@ -161,35 +162,25 @@ func (s *Session) greet() {
 var errIdle = errors.New("http2: idle")
 
 func (s *Session) read(buf []byte, w int) error {
-	r, greeted := 0, s.handle == nil
-	var f frame
+	greeted := s.handle == nil
 	for {
-		for r < w {
-			if !greeted {
-				n := min(w-r, len(Preface))
-				if string(buf[r:r+n]) != Preface[:n] {
-					return connError(ProtocolError, "no preface")
-				}
-				if n < len(Preface) {
-					break
-				}
-				r, greeted = r+n, true
-				continue
+		if !greeted && w > 0 {
+			n := min(w, len(Preface))
+			if string(buf[:n]) != Preface[:n] {
+				return connError(ProtocolError, "no preface")
 			}
-			n, err := parseFrame(buf[r:w], minMaxFrame, &f)
+			if greeted = n == len(Preface); greeted {
+				w = copy(buf, buf[n:w])
+			}
+		}
+		if greeted {
+			r, err := s.frames(buf[:w])
+			s.handleBegun()
 			if err != nil {
 				return err
 			}
-			if n == 0 {
-				break
-			}
-			r += n
-			if err := s.frame(&f); err != nil {
-				return err
-			}
+			w = copy(buf, buf[r:w])
 		}
-		w = copy(buf, buf[r:w])
-		r = 0
 		if err := s.limitWait(); err != nil {
 			return err
 		}
@@ -208,6 +199,32 @@ func (s *Session) read(buf []byte, w int) error {
 		}
 		return err
 	}
+}
+
+// frames takes the whole frames at the beginning of buf and returns their length.
+func (s *Session) frames(buf []byte) (r int, err error) {
+	var f frame
+	for r < len(buf) {
+		n, err := parseFrame(buf[r:], minMaxFrame, &f)
+		if err != nil || n == 0 {
+			return r, err
+		}
+		r += n
+		if err := s.frame(&f); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// handleBegun has the new requests answered, once all that came with them is known:
+// a body that is longer than it may be is never answered before that is seen.
+func (s *Session) handleBegun() {
+	for _, st := range s.begun {
+		s.handle(st)
+	}
+	clear(s.begun)
+	s.begun = s.begun[:0]
 }
 
 // limitWait bounds the wait for the next bytes while there is no stream.

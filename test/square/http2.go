@@ -28,6 +28,25 @@ type h2conn struct {
 	next uint32
 	// limit is how long an answer may take.
 	limit time.Duration
+	// held is what waits to be sent at once, between hold and release.
+	held    bytes.Buffer
+	holding bool
+}
+
+// Write sends frames, or holds them back.
+func (h *h2conn) Write(b []byte) (int, error) {
+	if h.holding {
+		return h.held.Write(b)
+	}
+	return h.Conn.Write(b)
+}
+
+// hold keeps what is written until release, so that the other side gets it in one piece.
+func (h *h2conn) hold() { h.holding = true }
+
+func (h *h2conn) release() {
+	h.holding = false
+	_, _ = h.held.WriteTo(h.Conn) // a connection that is gone shows when it is read
 }
 
 // dialHTTP2 opens a connection to a listener with prior knowledge.
@@ -39,7 +58,8 @@ func (c *Corner) dialHTTP2(listener string) (*h2conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &h2conn{Conn: conn, fr: http2.NewFramer(conn, conn), next: 1, limit: answerLimit}
+	h := &h2conn{Conn: conn, next: 1, limit: answerLimit}
+	h.fr = http2.NewFramer(h, conn)
 	h.enc = hpack.NewEncoder(&h.buf)
 	h.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	h.fr.MaxHeaderListSize = 1 << 20

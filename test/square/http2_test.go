@@ -152,7 +152,10 @@ func TestHTTP2Faults(t *testing.T) {
 			}
 			conn.fr.AllowIllegalWrites = true
 			conn.limit = faultLimit
-			answers = append(answers, Answer{Response: conn.read(f.send(conn))}.Lines())
+			conn.hold()
+			stream := f.send(conn)
+			conn.release()
+			answers = append(answers, Answer{Response: conn.read(stream)}.Lines())
 			_ = conn.Close()
 		}
 		for i, got := range answers[1:] {
