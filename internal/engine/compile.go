@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,22 +38,25 @@ type compiler struct {
 	secrets  map[string]*tlsv3.Secret
 	sockets  map[string]*clusterSockets // by cluster
 	before   map[string]*clusterSockets // those of the program that is served
+	pairs    *keyPairs
 	diags    diag.List
 }
 
 // Compile compiles a snapshot without running it: the diagnostics tell what an
 // engine could not run of it.
 func Compile(s *xds.Snapshot) (*Program, diag.List) {
-	return compile(s, nil, &compiler{stats: stats.New()})
+	return compile(s, nil, &compiler{stats: stats.New(), pairs: newKeyPairs(nil)})
 }
 
 func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	var prev *upstream.Set
+	var pairs map[pairKey]tls.Certificate
 	c := &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names}
 	if e.program != nil {
 		prev = e.program.clusters
-		c.before = e.program.sockets
+		c.before, pairs = e.program.sockets, e.program.pairs
 	}
+	c.pairs = newKeyPairs(pairs)
 	return compile(s, prev, c)
 }
 
@@ -80,6 +84,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 		}
 		c.prog.listeners = append(c.prog.listeners, lp)
 	}
+	c.prog.pairs = c.pairs.now
 	c.diags.Sort()
 	return c.prog, c.diags
 }

@@ -58,7 +58,7 @@ func (c *compiler) keyPairs(common *tlsv3.CommonTlsContext) ([]tls.Certificate, 
 	}
 	var out []tls.Certificate
 	for _, cert := range certs {
-		pair, err := keyPair(cert)
+		pair, err := c.pairs.read(cert)
 		if err != nil {
 			return nil, err
 		}
@@ -120,18 +120,6 @@ func tlsVersions(cfg *tls.Config, p *tlsv3.TlsParameters) error {
 		cfg.MaxVersion = v
 	}
 	return nil
-}
-
-func keyPair(c *tlsv3.TlsCertificate) (tls.Certificate, error) {
-	cert, err := dataSource(c.GetCertificateChain())
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate_chain: %w", err)
-	}
-	key, err := dataSource(c.GetPrivateKey())
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("private_key: %w", err)
-	}
-	return tls.X509KeyPair(cert, key)
 }
 
 func dataSource(d *corev3.DataSource) ([]byte, error) {

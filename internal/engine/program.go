@@ -19,6 +19,7 @@ type Program struct {
 	version   string
 	clusters  *upstream.Set
 	sockets   map[string]*clusterSockets // by cluster
+	pairs     map[pairKey]tls.Certificate
 	listeners []*listenerProgram
 	counted   *stats.Generation
 
