@@ -40,6 +40,9 @@ func (l *accessLog) write(s *stream) {
 	l.out.mu.Lock()
 	defer l.out.mu.Unlock()
 	l.out.line = l.format.Append(l.out.line[:0], s)
+	if len(l.out.line) > l.out.w.Available() {
+		_ = l.out.w.Flush() // so that a line is written as a whole; the error comes again below
+	}
 	if _, err := l.out.w.Write(l.out.line); err != nil {
 		l.out.failed = true
 	}

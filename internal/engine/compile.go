@@ -194,6 +194,7 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 			continue
 		}
 		fc.manager.listener, fc.manager.chain = l.GetName(), chain.GetName()
+		fc.manager.metadata = l.GetMetadata()
 		fc.manager.rqStats = stats.Use[listenerRqStats](c.prog.counted, scope.In("http").Tagged(tagManager, fc.manager.statPrefix))
 		lp.chains = append(lp.chains, fc)
 	}

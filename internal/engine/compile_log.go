@@ -10,6 +10,7 @@ import (
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	streamlogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	metadatav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/formatter/metadata/v3"
 	reqwithoutqueryv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/formatter/req_without_query/v3"
 
 	"github.com/crossgate/crossgate/internal/format"
@@ -98,7 +99,8 @@ func logFormat(f *corev3.SubstitutionFormatString) (*format.Format, error) {
 		return format.DefaultLog(), nil
 	}
 	for i, x := range f.GetFormatters() {
-		if !x.GetTypedConfig().MessageIs(&reqwithoutqueryv3.ReqWithoutQuery{}) {
+		// Their operators are known to every log here.
+		if c := x.GetTypedConfig(); !c.MessageIs(&reqwithoutqueryv3.ReqWithoutQuery{}) && !c.MessageIs(&metadatav3.Metadata{}) {
 			return nil, fmt.Errorf("log_format.formatters[%d]: %s is not supported", i, x.GetTypedConfig().GetTypeUrl())
 		}
 	}

@@ -93,6 +93,7 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 		requireTLS:         vh.GetRequireTls() != routev3.VirtualHost_NONE,
 		attemptCount:       vh.GetIncludeRequestAttemptCount(),
 		attemptCountAnswer: vh.GetIncludeAttemptCountInResponse(),
+		metadata:           vh.GetMetadata(),
 	}
 	for i, r := range vh.GetRoutes() {
 		built, err := c.compileRoute(r, vh, []level{own, rcLevel}, t)
@@ -136,7 +137,7 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 	own.legacyCORS = r.GetRoute().GetCors() //nolint:staticcheck // deprecated and still in force.
 	own.mirrors = r.GetRoute().GetRequestMirrorPolicies()
 	levels := append([]level{own}, outer...)
-	out := &route{name: r.GetName(), match: match, response: responseMutations(levels), verdict: c.verdictOf(r)}
+	out := &route{name: r.GetName(), match: match, response: responseMutations(levels), verdict: c.verdictOf(r), metadata: r.GetMetadata()}
 	if out.settings, err = c.settings(levels); err != nil {
 		return nil, err
 	}

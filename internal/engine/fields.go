@@ -18,7 +18,7 @@ import (
 // neither list is refused: nothing is silently ignored. Messages that do not
 // stand here are leaves, which their compile function checks whole.
 var runs = map[protoreflect.FullName]string{
-	"envoy.config.listener.v3.Listener": "name address filter_chains listener_filters traffic_direction | stat_prefix metadata" +
+	"envoy.config.listener.v3.Listener": "name address filter_chains listener_filters traffic_direction metadata | stat_prefix" +
 		" max_connections_to_accept_per_socket_event per_connection_buffer_limit_bytes enable_reuse_port enable_mptcp listener_filters_timeout tcp_backlog_size ignore_global_conn_limit",
 	"envoy.config.listener.v3.FilterChain":      "filter_chain_match filters transport_socket transport_socket_connect_timeout | name metadata",
 	"envoy.config.listener.v3.FilterChainMatch": "server_names",
@@ -41,9 +41,9 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.RouteConfiguration": "name virtual_hosts request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
 		" ignore_port_in_host_matching max_direct_response_body_size_bytes typed_per_filter_config request_mirror_policies | validate_clusters metadata",
 	"envoy.config.route.v3.VirtualHost": "name domains routes require_tls request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
-		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy request_mirror_policies | virtual_clusters metadata",
+		" cors typed_per_filter_config include_request_attempt_count include_attempt_count_in_response retry_policy request_mirror_policies metadata | virtual_clusters",
 	"envoy.config.route.v3.Route": "name match route redirect direct_response request_headers_to_add request_headers_to_remove response_headers_to_add response_headers_to_remove" +
-		" typed_per_filter_config decorator | metadata tracing stat_prefix",
+		" typed_per_filter_config decorator metadata | tracing stat_prefix",
 	"envoy.config.route.v3.RouteMatch": "prefix path path_separated_prefix safe_regex case_sensitive headers query_parameters cookies path_match_policy runtime_fraction grpc",
 	"envoy.config.route.v3.HeaderMatcher": "name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match string_match" +
 		" invert_match treat_missing_header_as_empty",
@@ -85,7 +85,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": "name | sds_config",
 	"envoy.config.cluster.v3.Cluster": "name type eds_cluster_config connect_timeout lb_policy circuit_breakers load_assignment transport_socket transport_socket_matches" +
 		" typed_extension_protocol_options dns_lookup_family dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config" +
-		" outlier_detection upstream_connection_options | alt_stat_name metadata common_lb_config per_connection_buffer_limit_bytes least_request_lb_config round_robin_lb_config",
+		" outlier_detection upstream_connection_options metadata | alt_stat_name common_lb_config per_connection_buffer_limit_bytes least_request_lb_config round_robin_lb_config",
 	"envoy.config.cluster.v3.OutlierDetection": "consecutive_5xx enforcing_consecutive_5xx consecutive_gateway_failure enforcing_consecutive_gateway_failure" +
 		" split_external_local_origin_errors consecutive_local_origin_failure enforcing_consecutive_local_origin_failure interval base_ejection_time" +
 		" max_ejection_time max_ejection_percent enforcing_success_rate enforcing_failure_percentage enforcing_failure_percentage_local_origin" +

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/http1"
 	"github.com/crossgate/crossgate/internal/http2"
@@ -76,6 +78,7 @@ type filterChain struct {
 type manager struct {
 	// listener and chain are the names of where it stands.
 	listener, chain string
+	metadata        *corev3.Metadata // of the listener
 	statPrefix      string
 	routes          *routeTable
 	filters         []filter
@@ -153,6 +156,7 @@ type virtualHost struct {
 	requireTLS         bool
 	attemptCount       bool // x-envoy-attempt-count towards the service
 	attemptCountAnswer bool // and towards the client
+	metadata           *corev3.Metadata
 }
 
 // route is one compiled route. Exactly one of targets, redirect and direct is
@@ -183,7 +187,8 @@ type route struct {
 	settings []any
 	response []*mutations
 
-	verdict *verdict // nil: none
+	verdict  *verdict // nil: none
+	metadata *corev3.Metadata
 }
 
 // target is one of the clusters of a route with what is configured for it.

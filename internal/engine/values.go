@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/crossgate/crossgate/internal/format"
 )
 
@@ -133,6 +135,23 @@ func (s *stream) word(v format.Value) string {
 		return s.target.name
 	}
 	return ""
+}
+
+// Metadata implements format.Source.
+func (s *stream) Metadata(of format.Holder) map[string]*structpb.Struct {
+	switch {
+	case of == format.ListenerHolder && s.manager != nil:
+		return s.manager.metadata.GetFilterMetadata()
+	case of == format.RouteHolder && s.route != nil:
+		return s.route.metadata.GetFilterMetadata()
+	case of == format.VirtualHostHolder && s.vhost != nil:
+		return s.vhost.metadata.GetFilterMetadata()
+	case of == format.ClusterHolder && s.target != nil && s.target.cluster != nil:
+		return s.target.cluster.Metadata.GetFilterMetadata()
+	case of == format.HostHolder && s.upstreamHost != nil:
+		return s.upstreamHost.Metadata().GetFilterMetadata()
+	}
+	return nil
 }
 
 // connectReason is why the last connection could not be opened, which stands in

@@ -9,7 +9,7 @@ import (
 
 // notRun are operators of Envoy that are refused here, with what is missing.
 var notRun = map[string]string{
-	"CEL": "expressions", "COALESCE": "alternatives of operators", "METADATA": "metadata of routes and clusters",
+	"CEL":                     "expressions",
 	"REQUEST_HEADERS_BYTES":   "sizes of heads",
 	"RESPONSE_HEADERS_BYTES":  "sizes of heads",
 	"RESPONSE_TRAILERS_BYTES": "sizes of heads",

@@ -42,6 +42,9 @@ type part struct {
 	filled    bool   // the fallback is read where name is empty, too
 	cidr      int    // bits of an address that are kept; 0: all of it, bare
 	span      span   // of COMMON_DURATION
+	metadata  metadata
+
+	alternatives []part // of COALESCE
 }
 
 type kind uint8
@@ -59,6 +62,17 @@ const (
 	kindDash // an absent environment variable
 	kindQueryParam
 	kindDuration
+	kindMetadata
+	kindCoalesce
+)
+
+// shape is how a value stands in JSON.
+type shape uint8
+
+const (
+	absent shape = iota // null
+	text                // in quotes
+	typed               // as it is
 )
 
 // defaultLog is Envoy's text format for access logs.
@@ -149,6 +163,12 @@ func parseOperator(text string) (part, int, error) {
 	if end >= len(text) || text[end] != '%' {
 		return part{}, 0, fmt.Errorf("a %% that begins no operator (write %%%% for the sign itself)")
 	}
+	p, err := newPart(name, argument, limit)
+	return p, end + 1, err
+}
+
+// newPart compiles an operator with a limit in bytes, or -1.
+func newPart(name, argument string, limit int) (part, error) {
 	p, err := parseName(name, argument)
 	if err == nil && limit >= 0 && !p.takesLimit() {
 		err = fmt.Errorf("%%%s%% takes no length", name)
@@ -157,7 +177,7 @@ func parseOperator(text string) (part, int, error) {
 	if p.kind == kindLiteral && limit >= 0 && len(p.literal) > limit {
 		p.literal = p.literal[:limit]
 	}
-	return p, end + 1, err
+	return p, err
 }
 
 // takesLimit reports whether Envoy accepts a length behind the operator.
@@ -196,14 +216,18 @@ func parseName(name, argument string) (part, error) {
 			return part{kind: kindLiteral, literal: v}, nil
 		}
 		return part{kind: kindDash}, nil
-	case "DYNAMIC_METADATA", "FILTER_STATE", "UPSTREAM_FILTER_STATE", "CLUSTER_METADATA", "UPSTREAM_METADATA":
+	case "METADATA", "DYNAMIC_METADATA", "CLUSTER_METADATA", "UPSTREAM_METADATA":
+		return metadataOperator(name, argument)
+	case "COALESCE":
+		return coalesceOperator(argument)
+	case "FILTER_STATE", "UPSTREAM_FILTER_STATE":
 		if argument == "" {
 			return part{}, fmt.Errorf("%%%s without a name", name)
 		}
-		if key, as, typed := strings.Cut(argument, ":"); strings.HasSuffix(name, "FILTER_STATE") && (key == "" || typed && !filterStateType(as)) {
+		if key, as, typed := strings.Cut(argument, ":"); key == "" || typed && !filterStateType(as) {
 			return part{}, fmt.Errorf("%%%s(%s)%%: want KEY:TYPE, with the type PLAIN, TYPED or FIELD", name, argument)
 		}
-		return part{kind: kindAbsent, limitless: strings.HasSuffix(name, "R_METADATA") || name == "UPSTREAM_METADATA"}, nil
+		return part{kind: kindAbsent}, nil
 	}
 	op, ok := operators[name]
 	if !ok {
@@ -327,7 +351,17 @@ func (f *Format) Append(dst []byte, s Source) []byte {
 }
 
 // AppendHeader appends the text for a header's value: a missing value is nothing.
-func (f *Format) AppendHeader(dst []byte, s Source) []byte { return f.append(dst, s, "") }
+// Metadata may hold what a header cannot; a line break would write a second one.
+func (f *Format) AppendHeader(dst []byte, s Source) []byte {
+	n := len(dst)
+	dst = f.append(dst, s, "")
+	for i, c := range dst[n:] {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			dst[n+i] = '_'
+		}
+	}
+	return dst
+}
 
 func (f *Format) append(dst []byte, s Source, missing string) []byte {
 	for i := range f.parts {
@@ -336,11 +370,43 @@ func (f *Format) append(dst []byte, s Source, missing string) []byte {
 		var ok bool
 		if dst, ok = p.append(dst, s); !ok {
 			dst = append(dst, missing...)
-		} else if p.limit >= 0 && p.kind != kindLiteral && len(dst)-n > p.limit {
-			dst = dst[:n+p.limit]
+		} else {
+			dst = p.cut(dst, n)
 		}
 	}
 	return dst
+}
+
+// cut shortens the value that stands from n to the part's length.
+func (p *part) cut(dst []byte, n int) []byte {
+	if p.limit >= 0 && p.kind != kindLiteral && len(dst)-n > p.limit {
+		return dst[:n+p.limit]
+	}
+	return dst
+}
+
+// appendTyped appends the part's value for JSON, still without quotes. Only texts
+// are cut there, as with Envoy.
+func (p *part) appendTyped(dst []byte, s Source) ([]byte, shape) {
+	n := len(dst)
+	switch p.kind {
+	case kindMetadata:
+		out, as := p.metadata.appendTo(dst, s)
+		if as == text {
+			out = p.cut(out, n)
+		}
+		return out, as
+	case kindCoalesce:
+		return p.appendFirst(dst, s)
+	}
+	dst, ok := p.append(dst, s)
+	switch {
+	case !ok:
+		return dst[:n], absent
+	case p.numeric:
+		return dst, typed
+	}
+	return p.cut(dst, n), text
 }
 
 // append appends the part's value; false means that there is none.
@@ -370,6 +436,11 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 		return append(dst, '-'), true
 	case kindAbsent:
 		return dst, false
+	case kindMetadata:
+		dst, as := p.metadata.appendTo(dst, s)
+		return dst, as != absent
+	case kindCoalesce:
+		return p.appendAlternative(dst, s)
 	}
 	v, ok := p.header(s, p.name)
 	if (!ok || p.name == "" || p.filled && len(v) == 0) && p.fallback != "" {

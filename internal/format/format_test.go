@@ -13,6 +13,7 @@ import (
 type request struct {
 	req, resp, trailers map[string]string
 	values              map[Value]string
+	metadata            map[string]*structpb.Struct
 }
 
 func (r request) RequestHeader(n string) ([]byte, bool) { v, ok := r.req[n]; return []byte(v), ok }
@@ -30,6 +31,13 @@ func (r request) StartTime() time.Time {
 func (r request) AppendValue(dst []byte, v Value) ([]byte, bool) {
 	s, ok := r.values[v]
 	return append(dst, s...), ok
+}
+
+func (r request) Metadata(of Holder) map[string]*structpb.Struct {
+	if of != RouteHolder {
+		return nil
+	}
+	return r.metadata
 }
 
 func (r request) AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool) {
@@ -120,7 +128,7 @@ func TestJSONKeepsTypesAndSortsKeys(t *testing.T) {
 
 // FuzzParse: whatever compiles can be appended, and as JSON gives valid JSON.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{defaultLog, "%REQ(a?b):3%", "%START_TIME(%E3S)%", "\xff%%\"", "%ENVIRONMENT(HOME)%"} {
+	for _, s := range []string{defaultLog, "%REQ(a?b):3%", "%START_TIME(%E3S)%", "\xff%%\"", "%ENVIRONMENT(HOME)%", "%METADATA(ROUTE:a:b)%", `%COALESCE({"operators":["PROTOCOL",{"command":"REQ","param":"a","max_length":2}]})%`} {
 		f.Add(s, "value\xff\"")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
@@ -152,6 +160,8 @@ func TestAppendJSONAllocatesNothing(t *testing.T) {
 		"time": "%START_TIME%", "emitted": "%EMIT_TIME(%s)%", "method": "%REQ(:METHOD)%", "code": "%RESPONSE_CODE%", "ms": "%DURATION%",
 		"origin": "%REQ(ORIGIN)%", "allowed": "%RESP(ACCESS-CONTROL-ALLOW-ORIGIN)%", "flags": "%RESPONSE_FLAGS%", "q": "%QUERY_PARAM(q)%",
 		"tx": "%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)%", "text": "%PROTOCOL% %UPSTREAM_CLUSTER%", "nested": map[string]any{"a": "%HOSTNAME%"},
+		"reason": "%METADATA(ROUTE:crossgate:reason)%", "all": "%METADATA(ROUTE:crossgate)%", "n": "%METADATA(ROUTE:crossgate:n)%",
+		"first": `%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:no:k"}, "PROTOCOL"]})%`,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -171,8 +181,9 @@ type allocFree struct{}
 
 var someValue = []byte("value")
 
-func (allocFree) RequestHeader(string) ([]byte, bool)  { return someValue, true }
-func (allocFree) ResponseHeader(string) ([]byte, bool) { return someValue, true }
+func (allocFree) Metadata(Holder) map[string]*structpb.Struct { return someMetadata }
+func (allocFree) RequestHeader(string) ([]byte, bool)         { return someValue, true }
+func (allocFree) ResponseHeader(string) ([]byte, bool)        { return someValue, true }
 
 func (allocFree) ResponseTrailer(string) ([]byte, bool) { return someValue, true }
 func (allocFree) AppendSpan(dst []byte, _, _ Moment, _ time.Duration) ([]byte, bool) {
@@ -180,3 +191,7 @@ func (allocFree) AppendSpan(dst []byte, _, _ Moment, _ time.Duration) ([]byte, b
 }
 func (allocFree) StartTime() time.Time                           { return time.Unix(1, 0) }
 func (allocFree) AppendValue(dst []byte, _ Value) ([]byte, bool) { return append(dst, '1'), true }
+
+var someMetadata = map[string]*structpb.Struct{"crossgate": {Fields: map[string]*structpb.Value{
+	"reason": structpb.NewStringValue("deny-origin"), "n": structpb.NewNumberValue(17), "yes": structpb.NewBoolValue(true),
+}}}

@@ -60,7 +60,7 @@ func parseNode(v *structpb.Value, depth int) (node, error) {
 		f, err := Parse(k.StringValue)
 		return node{text: f}, err
 	case *structpb.Value_NumberValue:
-		return node{fixed: strconv.FormatFloat(k.NumberValue, 'g', -1, 64)}, nil
+		return node{fixed: string(appendNumber(nil, k.NumberValue))}, nil
 	case *structpb.Value_BoolValue:
 		return node{fixed: strconv.FormatBool(k.BoolValue)}, nil
 	case *structpb.Value_StructValue:
@@ -136,16 +136,12 @@ func isEmpty(value []byte) bool { return string(value) == "null" || string(value
 func (f *Format) appendJSON(dst []byte, s Source, omit bool) []byte {
 	start := len(dst)
 	if len(f.parts) == 1 && f.parts[0].kind != kindLiteral {
-		p := &f.parts[0]
-		out, ok := p.append(dst, s)
-		if !ok {
-			return append(dst, "null"...)
-		}
-		if p.numeric {
+		out, as := f.parts[0].appendTyped(dst, s)
+		switch as {
+		case absent:
+			return append(out, "null"...)
+		case typed:
 			return out
-		}
-		if p.limit >= 0 && len(out)-start > p.limit {
-			out = out[:start+p.limit]
 		}
 		return quoteFrom(out, start)
 	}

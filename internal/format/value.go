@@ -1,6 +1,10 @@
 package format
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+)
 
 // Value is something that an operator without arguments stands for.
 type Value uint8
@@ -215,6 +219,9 @@ type Source interface {
 	// AppendSpan appends how long it was from one moment to another, in units;
 	// false where one of them did not come, or they came the other way round.
 	AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool)
+	// Metadata is what the holder carries under each name; nil where there is
+	// no such holder.
+	Metadata(of Holder) map[string]*structpb.Struct
 	// AppendValue appends a value; false, with dst as it was, means that there
 	// is none.
 	AppendValue(dst []byte, v Value) ([]byte, bool)

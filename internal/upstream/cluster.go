@@ -8,6 +8,7 @@ import (
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
@@ -30,6 +31,8 @@ type Cluster struct {
 	// Service is Istio's name of the service behind the cluster, if the
 	// cluster's metadata carries one: what metrics call destination_service.
 	Service Service
+	// Metadata is all that the cluster carries, for logs.
+	Metadata *corev3.Metadata
 
 	// Stats are what the cluster counts in.
 	Stats *Stats

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	"github.com/crossgate/crossgate/internal/http2"
 )
 
@@ -40,6 +42,7 @@ type Host struct {
 	conns connLimits
 
 	workload atomic.Pointer[Workload]
+	metadata atomic.Pointer[corev3.Metadata]
 
 	http2    http2.Options
 	sessions sessions // of HTTP/2

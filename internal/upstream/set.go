@@ -81,7 +81,7 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 	if _, twice := s.clusters[c.GetName()]; twice {
 		return nil, fmt.Errorf("the name is used twice")
 	}
-	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), policy: c.GetLbPolicy()}
+	out := &Cluster{Name: c.GetName(), ConnectTimeout: defaultConnectTimeout, Service: service(c), Metadata: c.GetMetadata(), policy: c.GetLbPolicy()}
 	if c.GetConnectTimeout() != nil {
 		out.ConnectTimeout = c.GetConnectTimeout().AsDuration()
 	}

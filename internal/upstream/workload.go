@@ -3,6 +3,7 @@ package upstream
 import (
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
@@ -15,9 +16,13 @@ type Workload struct {
 // say. Hosts of one workload may return the same pointer.
 func (h *Host) Workload() *Workload { return h.workload.Load() }
 
-// setWorkload notes the workload of the endpoint that the host is; known holds
+// Metadata is all that the configuration says of the endpoint beside its address.
+func (h *Host) Metadata() *corev3.Metadata { return h.metadata.Load() }
+
+// setWorkload notes the metadata and the workload of the endpoint that the host is; known holds
 // those of its cluster.
 func (h *Host) setWorkload(e *endpointv3.LbEndpoint, known map[Workload]*Workload) {
+	h.metadata.Store(e.GetMetadata())
 	w, ok := parseWorkload(e.GetMetadata().GetFilterMetadata()["istio"].GetFields()["workload"].GetStringValue())
 	if !ok {
 		h.workload.Store(nil)

@@ -351,23 +351,49 @@ var logOperators = strings.Fields(`
 %QUERY_PARAM(q)% %QUERY_PARAM(Q)% %QUERY_PARAM(e)% %QUERY_PARAM(d):2% %QUERY_PARAM(d)% %QUERY_PARAM(no)% %QUERY_PARAMS% %QUERY_PARAMS(ORIG)% %QUERY_PARAMS(DECODED)% %QUERY_PARAMS:3%
 %COMMON_DURATION(DS_RX_BEG:DS_RX_END:ms)% %COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)% %COMMON_DURATION(US_RX_BEG:US_RX_END:ns)% %COMMON_DURATION(nope:DS_RX_END:ms)% %COMMON_DURATION(US_TX_BEG:US_TX_END)%
 %DYNAMIC_METADATA(a)% %DYNAMIC_METADATA(a:b):3% %CLUSTER_METADATA(a:b)% %UPSTREAM_METADATA(a:b)% %FILTER_STATE(x)% %FILTER_STATE(x:PLAIN)% %UPSTREAM_FILTER_STATE(x)%
+%METADATA(ROUTE:crossgate:reason)% %METADATA(ROUTE:crossgate:reason):3% %METADATA(ROUTE:crossgate:no)% %METADATA(ROUTE:crossgate)% %METADATA(ROUTE:crossgate):9% %METADATA(ROUTE:no)% %METADATA(ROUTE)%
+%METADATA(ROUTE:crossgate:n)% %METADATA(ROUTE:crossgate:n):1% %METADATA(ROUTE:crossgate:big)% %METADATA(ROUTE:crossgate:small)% %METADATA(ROUTE:crossgate:huge)% %METADATA(ROUTE:crossgate:long)% %METADATA(ROUTE:crossgate:minus)% %METADATA(ROUTE:crossgate:zero)%
+%METADATA(ROUTE:crossgate:yes)% %METADATA(ROUTE:crossgate:null)% %METADATA(ROUTE:crossgate:empty)% %METADATA(ROUTE:crossgate:list)% %METADATA(ROUTE:crossgate:deep)% %METADATA(ROUTE:crossgate:deep:a)% %METADATA(ROUTE:crossgate:deep:a:b)%
+%METADATA(ROUTE:crossgate:reason:x)% %METADATA(ROUTE:crossgate:quoted)% %METADATA(ROUTE:crossgate:none)% x%METADATA(ROUTE:crossgate:quoted)% x%METADATA(ROUTE:crossgate:list)% x%METADATA(ROUTE:crossgate:big):4% x%METADATA(ROUTE:crossgate:null)%
+%METADATA(VIRTUAL_HOST:m:k)% %METADATA(CLUSTER:m:k)% %METADATA(UPSTREAM_HOST:m:k)% %METADATA(LISTENER:m:k)% %METADATA(DYNAMIC:m:k)% %METADATA(CLUSTER:m)% %CLUSTER_METADATA(m:k)% %UPSTREAM_METADATA(m)% %UPSTREAM_METADATA(m:k)%
 %ENVIRONMENT(HOME)% %ENVIRONMENT(NOPE_X):2% %ENVIRONMENT(HOME):2% %START_TIME% %START_TIME(%s)% %START_TIME(%Y)% %START_TIME(%f)% %START_TIME_LOCAL% %START_TIME_LOCAL(%Y/%m)%
 %EMIT_TIME% %EMIT_TIME(%s)% %EMIT_TIME_LOCAL% x%RESPONSE_CODE% %RESPONSE_CODE%%RESPONSE_CODE% %PROTOCOL%-%REQ(x-no)% %% %%PROTOCOL%% 100%%
 `)
+
+// coalesced are more of them, which have blanks.
+var coalesced = []string{
+	`%COALESCE({"operators": [{"command": "REQ", "param": "x-no"}, {"command": "REQ", "param": "x-a", "max_length": 2}, "PROTOCOL"]})%`,
+	`%COALESCE({"operators": [{"command": "REQ", "param": "x-no"}, "RESPONSE_CODE"]})%`,
+	`x%COALESCE({"operators": [{"command": "REQ", "param": "x-no"}, "RESPONSE_CODE"]})%`,
+	`%COALESCE({"operators": [{"command": "REQ", "param": "x-no"}]})%`,
+	`x%COALESCE({"operators": [{"command": "REQ", "param": "x-no"}]})%`,
+	`%COALESCE({"operators": ["CUSTOM_FLAGS", "RESPONSE_FLAGS"]})%`,
+	`%COALESCE({"operators": ["UPSTREAM_CLUSTER", "ROUTE_NAME", {"command": "METADATA", "param": "ROUTE:crossgate:list"}]}):3%`,
+	`%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:crossgate:empty"}, {"command": "METADATA", "param": "ROUTE:crossgate:list", "max_length": 4}, "PROTOCOL"]}):3%`,
+	`x%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:crossgate:empty"}, {"command": "METADATA", "param": "ROUTE:crossgate:list", "max_length": 4}, "PROTOCOL"]}):3%`,
+	`x%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:crossgate:reason", "max_length": 4}, "PROTOCOL"]})%`,
+	`%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:crossgate:reason", "max_length": 4}, "PROTOCOL"]})%`,
+	`%COALESCE({"operators": [{"command": "ENVIRONMENT", "param": "NOPE_X"}, "PROTOCOL"]})%`,
+	`%COALESCE({"operators": [{"command": "COALESCE", "param": "{\"operators\": [\"UPSTREAM_CLUSTER\"]}"}, "PROTOCOL"]})%`,
+	`%COALESCE({"operators": ["PROTOCOL"], "other": 1})%`,
+}
 
 // operatorLog is a log with a field for each of the operators, and nested values.
 func operatorLog(omit bool) []any {
 	fields := map[string]any{
 		"nested": map[string]any{"code": "%RESPONSE_CODE%", "none": "%REQ(x-no)%", "list": []any{"%PROTOCOL%", 1, 1.5, true, nil, "%REQ(x-no)%"}},
 		"only":   map[string]any{"none": "%REQ(x-no)%"}, "nolist": []any{"%REQ(x-no)%"}, "number": 7, "null": nil, "text": "é\"\\\t",
+		"numbers": []any{0, -0.5, 1000000, 123456789, 0.00001, 1e-7, 1e21, 1e22, 1.5e300, 0.1, 100000, 12345678901234567890.0},
 	}
-	for _, f := range logOperators {
+	for _, f := range slices.Concat(logOperators, coalesced) {
 		fields[f] = f
 	}
 	type m = map[string]any
 	return []any{m{"name": "json", "typed_config": m{
-		"@type":      "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-		"log_format": m{"json_format": fields, "omit_empty_values": omit},
+		"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+		"log_format": m{"json_format": fields, "omit_empty_values": omit, "formatters": []any{
+			m{"name": "envoy.formatter.metadata", "typed_config": m{"@type": "type.googleapis.com/envoy.extensions.formatter.metadata.v3.Metadata"}},
+		}},
 	}}}
 }
 
@@ -375,9 +401,14 @@ func operatorLog(omit bool) []any {
 func logBootstrap(t *testing.T, up int, logs []any) []byte {
 	t.Helper()
 	type m = map[string]any
+	metadata := func(of string) m { return m{"filter_metadata": m{"m": m{"k": of, "n": 1}}} }
+	crossgate := m{"filter_metadata": m{"none": m{}, "crossgate": m{
+		"reason": "deny-origin", "n": 17, "big": 123456789, "small": 0.00001, "huge": 1e21, "long": 0.1, "minus": -1000000.5, "zero": 0, "yes": true, "null": nil, "empty": "",
+		"list": []any{1, "two", nil, []any{}, m{}, 2.5, false}, "deep": m{"a": m{"b": "c"}, "B": 1, "": 2}, "quoted": "é\"\\\t\n\u0001</>",
+	}}}
 	endpoint := func(name string, port int) m {
-		return m{"name": name, "type": "STATIC", "connect_timeout": "1s", "alt_stat_name": "alt-" + name, "load_assignment": m{"cluster_name": name, "endpoints": []any{
-			m{"lb_endpoints": []any{m{"endpoint": m{"address": m{"socket_address": m{"address": "127.0.0.1", "port_value": port}}}}}},
+		return m{"name": name, "type": "STATIC", "connect_timeout": "1s", "alt_stat_name": "alt-" + name, "metadata": metadata("cluster " + name), "load_assignment": m{"cluster_name": name, "endpoints": []any{
+			m{"lb_endpoints": []any{m{"metadata": metadata("host " + name), "endpoint": m{"address": m{"socket_address": m{"address": "127.0.0.1", "port_value": port}}}}}},
 		}}}
 	}
 	manager := m{
@@ -385,16 +416,16 @@ func logBootstrap(t *testing.T, up int, logs []any) []byte {
 		"stat_prefix": "s", "use_remote_address": true,
 		"access_log":   logs,
 		"http_filters": []any{m{"name": "envoy.filters.http.router", "typed_config": m{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
-		"route_config": m{"name": "rc", "validate_clusters": false, "virtual_hosts": []any{m{"name": "vh", "domains": []any{"*"}, "routes": []any{
-			m{"name": "direct", "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
+		"route_config": m{"name": "rc", "validate_clusters": false, "virtual_hosts": []any{m{"name": "vh", "domains": []any{"*"}, "metadata": metadata("host"), "routes": []any{
+			m{"name": "direct", "metadata": crossgate, "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
 			m{"name": "redirect", "match": m{"prefix": "/redirect"}, "redirect": m{"path_redirect": "/x"}},
 			m{"name": "dead", "match": m{"prefix": "/dead"}, "route": m{"cluster": "dead"}},
 			m{"match": m{"prefix": "/none"}, "route": m{"cluster": "nope"}},
-			m{"name": "up", "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
+			m{"name": "up", "metadata": crossgate, "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
 		}}}},
 	}
 	text, err := json.Marshal(m{"static_resources": m{
-		"listeners": []any{m{"name": "l", "filter_chains": []any{m{"name": "chain", "filters": []any{m{"name": "hcm", "typed_config": manager}}}}}},
+		"listeners": []any{m{"name": "l", "metadata": metadata("listener"), "filter_chains": []any{m{"name": "chain", "filters": []any{m{"name": "hcm", "typed_config": manager}}}}}},
 		"clusters":  []any{endpoint("up", up), endpoint("dead", freePort())},
 	}})
 	if err != nil {
