@@ -202,21 +202,57 @@ func TestRefusalsShareTheirConditions(t *testing.T) {
 	}
 }
 
+// preflightFor is a preflight that policyRoute allows.
+func preflightFor(path string) *stream {
+	s := &stream{}
+	s.path = []byte(path)
+	s.req.Method = []byte("OPTIONS")
+	for _, f := range [][2]string{
+		{"accept", "*/*"},
+		{"origin", "https://app.shop.example"},
+		{"access-control-request-method", "PUT"},
+		{"access-control-request-headers", "content-type"},
+	} {
+		s.req.Headers.Add([]byte(f[0]), []byte(f[1]))
+	}
+	return s
+}
+
+// TestMissesOfSharedConditions: the trace tells of every route before the one that was
+// found why it does not match, also of those that were passed by.
+func TestMissesOfSharedConditions(t *testing.T) {
+	byHeader := func(route int, name string) Miss {
+		return Miss{Route: route, Why: ByHeader, Name: name, There: true}
+	}
+	byPath := func(route int) Miss { return Miss{Route: route, Why: ByPath} }
+	for _, tt := range []struct {
+		path   string
+		route  int
+		missed []Miss
+	}{
+		{"/api/v1/items", 3, []Miss{
+			byHeader(0, "origin"), byHeader(1, "access-control-request-method"), byHeader(2, "access-control-request-headers"),
+		}},
+		{"/other", 7, []Miss{
+			byPath(0), byPath(1), byPath(2), byPath(3),
+			byHeader(4, "origin"), byHeader(5, "access-control-request-method"), byHeader(6, "access-control-request-headers"),
+		}},
+	} {
+		s := preflightFor(tt.path)
+		s.peer = &peer{engine: &Engine{opts: Options{Trace: func(*Trace) {}}}}
+		s.vhost = hardenedHost(t)
+		s.findRoute()
+		if got := s.routeIndex(); got != tt.route || !slices.Equal(s.missed, tt.missed) {
+			t.Errorf("%s: route %d after %v, want %d after %v", tt.path, got, s.missed, tt.route, tt.missed)
+		}
+	}
+}
+
 func BenchmarkFindRoute(b *testing.B) {
 	host := hardenedHost(b)
 	for name, path := range map[string]string{"api": "/api/v1/items", "not-found": "/other"} {
 		b.Run(name, func(b *testing.B) {
-			s := &stream{}
-			s.path = []byte(path)
-			s.req.Method = []byte("OPTIONS")
-			for _, f := range [][2]string{
-				{"accept", "*/*"},
-				{"origin", "https://app.shop.example"},
-				{"access-control-request-method", "PUT"},
-				{"access-control-request-headers", "content-type"},
-			} {
-				s.req.Headers.Add([]byte(f[0]), []byte(f[1]))
-			}
+			s := preflightFor(path)
 			b.ReportAllocs()
 			for b.Loop() {
 				if r := host.routes.find(s); r == nil || r.name != name {
