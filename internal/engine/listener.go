@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"strings"
@@ -107,6 +108,7 @@ func (c *conn) choose() bool {
 			}
 			c.chain = chain
 			c.count.open(lp, chain)
+			c.own = shown(chain.tls, hello)
 			return withoutALPN(chain.tls, hello.SupportedProtos), nil
 		},
 	})
@@ -133,6 +135,17 @@ func (c *conn) choose() bool {
 	}
 	c.nc, c.tls = tc, &state
 	return true
+}
+
+// shown is which of a listener's certificates the client gets, as crypto/tls
+// chooses it: the first that the client can use.
+func shown(cfg *tls.Config, hello *tls.ClientHelloInfo) *x509.Certificate {
+	for i := range cfg.Certificates {
+		if len(cfg.Certificates) == 1 || hello.SupportsCertificate(&cfg.Certificates[i]) == nil {
+			return cfg.Certificates[i].Leaf
+		}
+	}
+	return cfg.Certificates[0].Leaf // compileTLS wants one
 }
 
 var errNoChain = errors.New("no filter chain for this server name")

@@ -1,6 +1,9 @@
 package engine
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"crypto/x509"
+)
 
 // peer is what a stream knows of its client's connection whatever protocol is
 // spoken on it: who is at the other end, and whether by TLS. It is written
@@ -10,6 +13,7 @@ type peer struct {
 	engine *Engine
 	id     uint64 // %CONNECTION_ID%
 	tls    *tls.ConnectionState
+	own    *x509.Certificate // that the proxy has shown by TLS
 
 	remoteIP  []byte // of the peer
 	forwardIP []byte // what x-forwarded-for says of it

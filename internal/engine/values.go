@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"crypto/x509"
 	"os"
 	"strconv"
 	"strings"
@@ -154,6 +155,21 @@ func (s *stream) Metadata(of format.Holder) map[string]*structpb.Struct {
 	return nil
 }
 
+// Validity implements format.Source.
+func (s *stream) Validity(ofService bool) (from, to time.Time, ok bool) {
+	var chain []*x509.Certificate
+	switch {
+	case ofService && s.upstreamTLS != nil:
+		chain = s.upstreamTLS.ConnectionState().PeerCertificates
+	case !ofService && s.peer.tls != nil:
+		chain = s.peer.tls.PeerCertificates
+	}
+	if len(chain) == 0 {
+		return
+	}
+	return chain[0].NotBefore, chain[0].NotAfter, true
+}
+
 // connectReason is why the last connection could not be opened, which stands in
 // the details of the answer.
 func (s *stream) connectReason() string {
@@ -284,6 +300,12 @@ func (p *peer) text(v format.Value) []byte {
 	}
 	if p.tls == nil {
 		return nil
+	}
+	if v >= format.DownstreamLocalSubject && v <= format.DownstreamLocalEmails {
+		return localCertText(p.own, v)
+	}
+	if v >= format.DownstreamPeerSubject && v <= format.DownstreamPeerChainSHA256 {
+		return clientCertText(p.tls.PeerCertificates, v)
 	}
 	switch v {
 	case format.RequestedServerName:

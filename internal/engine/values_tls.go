@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"crypto/sha1" // a fingerprint that logs ask for, no signature
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"strings"
 
 	"github.com/crossgate/crossgate/internal/format"
@@ -42,13 +45,95 @@ func (c *securedConn) text(v format.Value) []byte {
 	case format.UpstreamPeerDNSNames:
 		return dnsNamesOf(leaf)
 	case format.UpstreamPeerIPs:
-		var out []string
-		for _, ip := range leaf.IPAddresses {
-			out = append(out, ip.String())
-		}
-		return []byte(strings.Join(out, ","))
+		return ipsOf(leaf)
 	}
 	return nil
+}
+
+// clientCertText is what there is to say of the certificates that a client has
+// shown; of none, nothing.
+func clientCertText(chain []*x509.Certificate, v format.Value) []byte {
+	if len(chain) == 0 {
+		return nil
+	}
+	leaf := chain[0]
+	switch v {
+	case format.DownstreamPeerSubject:
+		return []byte(subjectText(leaf.RawSubject))
+	case format.DownstreamPeerIssuer:
+		return []byte(subjectText(leaf.RawIssuer))
+	case format.DownstreamPeerURIs:
+		return urisOf(leaf)
+	case format.DownstreamPeerDNSNames:
+		return dnsNamesOf(leaf)
+	case format.DownstreamPeerIPs:
+		return ipsOf(leaf)
+	case format.DownstreamPeerEmails:
+		return visible(strings.Join(leaf.EmailAddresses, ","))
+	case format.DownstreamPeerSerial:
+		return each(chain[:1], serialText)
+	case format.DownstreamPeerSHA1:
+		return each(chain[:1], sha1Text)
+	case format.DownstreamPeerSHA256:
+		return each(chain[:1], sha256Text)
+	case format.DownstreamPeerCert:
+		return []byte(escapedPEM(chain[:1]))
+	case format.DownstreamPeerChainSerials:
+		return each(chain, serialText)
+	case format.DownstreamPeerChainSHA1:
+		return each(chain, sha1Text)
+	case format.DownstreamPeerChainSHA256:
+		return each(chain, sha256Text)
+	}
+	return nil
+}
+
+// localCertText is what there is to say of the proxy's own certificate.
+func localCertText(own *x509.Certificate, v format.Value) []byte {
+	if own == nil {
+		return nil
+	}
+	switch v {
+	case format.DownstreamLocalSubject:
+		return []byte(subjectText(own.RawSubject))
+	case format.DownstreamLocalURIs:
+		return urisOf(own)
+	case format.DownstreamLocalDNSNames:
+		return dnsNamesOf(own)
+	case format.DownstreamLocalIPs:
+		return ipsOf(own)
+	case format.DownstreamLocalEmails:
+		return visible(strings.Join(own.EmailAddresses, ","))
+	}
+	return nil
+}
+
+func each(chain []*x509.Certificate, text func(*x509.Certificate) string) []byte {
+	var out []string
+	for _, c := range chain {
+		out = append(out, text(c))
+	}
+	return []byte(strings.Join(out, ","))
+}
+
+func serialText(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
+
+func sha1Text(c *x509.Certificate) string {
+	sum := sha1.Sum(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func sha256Text(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func ipsOf(c *x509.Certificate) []byte {
+	var out []string
+	for _, ip := range c.IPAddresses {
+		out = append(out, ip.String())
+	}
+	return []byte(strings.Join(out, ","))
 }
 
 func urisOf(c *x509.Certificate) []byte {

@@ -20,11 +20,10 @@ var notRun = map[string]string{
 	"UPSTREAM_HOST_NAMES_ATTEMPTED": "the same", "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT": "the same",
 	"UPSTREAM_LOCAL_CLOSE_REASON": "why connections to services end", "UPSTREAM_DETECTED_CLOSE_TYPE": "the same",
 	"UPSTREAM_TLS_GROUP": "the group of a key exchange", "UPSTREAM_TLS_SESSION_ID": "TLS sessions",
-	"UPSTREAM_PEER_CERT_V_START": "validity of certificates", "UPSTREAM_PEER_CERT_V_END": "the same",
 }
 
-// notRunLike are groups of them: certificates of clients, bytes on the wire.
-var notRunLike = regexp.MustCompile(`^(DOWNSTREAM_(PEER|TLS_(GROUP|SESSION))|DOWNSTREAM_LOCAL_(SUBJECT|[A-Z]*_SAN)|UPSTREAM_WIRE_|(UP|DOWN)STREAM_(HEADER|DECOMPRESSED_HEADER)_)`)
+// notRunLike are groups of them: what certificates say beside names, bytes on the wire.
+var notRunLike = regexp.MustCompile(`^(DOWNSTREAM_(PEER_ISSUER_|TLS_(GROUP|SESSION))|DOWNSTREAM_(PEER|LOCAL)_OTHERNAME_SAN|UPSTREAM_WIRE_|(UP|DOWN)STREAM_(HEADER|DECOMPRESSED_HEADER)_)`)
 
 var operatorName = regexp.MustCompile(`^%([A-Z0-9_]+)`)
 

@@ -43,6 +43,8 @@ type part struct {
 	cidr      int    // bits of an address that are kept; 0: all of it, bare
 	span      span   // of COMMON_DURATION
 	metadata  metadata
+	service   bool // the validity is that of its certificate, not the client's
+	until     bool // it ends, not begins
 
 	alternatives []part // of COALESCE
 }
@@ -64,6 +66,7 @@ const (
 	kindDuration
 	kindMetadata
 	kindCoalesce
+	kindValidity
 )
 
 // shape is how a value stands in JSON.
@@ -185,7 +188,7 @@ func (p *part) takesLimit() bool {
 	switch p.kind {
 	case kindValue:
 		return p.value == QueryParams
-	case kindStartTime, kindEmitTime, kindDuration:
+	case kindStartTime, kindEmitTime, kindDuration, kindValidity:
 		return false
 	}
 	return !p.limitless
@@ -202,6 +205,12 @@ func parseName(name, argument string) (part, error) {
 		return queryOperator(name, argument)
 	case "START_TIME", "START_TIME_LOCAL", "EMIT_TIME", "EMIT_TIME_LOCAL":
 		return timeOperator(name, argument)
+	case "DOWNSTREAM_PEER_CERT_V_START", "DOWNSTREAM_PEER_CERT_V_END", "UPSTREAM_PEER_CERT_V_START", "UPSTREAM_PEER_CERT_V_END":
+		layout, err := parseLayout(argument)
+		return part{
+			kind: kindValidity, clock: newClock(layout, time.UTC),
+			service: strings.HasPrefix(name, "UPSTREAM"), until: strings.HasSuffix(name, "END"),
+		}, err
 	case "COMMON_DURATION":
 		s, err := parseSpan(argument)
 		return part{kind: kindDuration, span: s, numeric: true}, err
@@ -436,6 +445,15 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 		return append(dst, '-'), true
 	case kindAbsent:
 		return dst, false
+	case kindValidity:
+		from, to, ok := s.Validity(p.service)
+		if !ok {
+			return dst, false
+		}
+		if p.until {
+			from = to
+		}
+		return p.clock.append(dst, from), true
 	case kindMetadata:
 		dst, as := p.metadata.appendTo(dst, s)
 		return dst, as != absent

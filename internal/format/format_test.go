@@ -40,6 +40,8 @@ func (r request) Metadata(of Holder) map[string]*structpb.Struct {
 	return r.metadata
 }
 
+func (r request) Validity(bool) (from, to time.Time, ok bool) { return }
+
 func (r request) AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool) {
 	if from == NoMoment || to < from {
 		return dst, false
@@ -181,6 +183,9 @@ type allocFree struct{}
 
 var someValue = []byte("value")
 
+func (allocFree) Validity(bool) (from, to time.Time, ok bool) {
+	return time.Unix(1, 0), time.Unix(2, 0), true
+}
 func (allocFree) Metadata(Holder) map[string]*structpb.Struct { return someMetadata }
 func (allocFree) RequestHeader(string) ([]byte, bool)         { return someValue, true }
 func (allocFree) ResponseHeader(string) ([]byte, bool)        { return someValue, true }

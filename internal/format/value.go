@@ -78,6 +78,24 @@ const (
 	UpstreamPeerIPs
 	UpstreamLocalURIs
 	UpstreamLocalDNSNames
+	DownstreamPeerSubject
+	DownstreamPeerIssuer
+	DownstreamPeerURIs
+	DownstreamPeerDNSNames
+	DownstreamPeerIPs
+	DownstreamPeerEmails
+	DownstreamPeerSerial
+	DownstreamPeerSHA1
+	DownstreamPeerSHA256
+	DownstreamPeerCert
+	DownstreamPeerChainSerials
+	DownstreamPeerChainSHA1
+	DownstreamPeerChainSHA256
+	DownstreamLocalSubject
+	DownstreamLocalURIs
+	DownstreamLocalDNSNames
+	DownstreamLocalIPs
+	DownstreamLocalEmails
 	// Never is what this proxy never has.
 	Never
 	// Zero is 0, and Empty the empty text, for what is not measured here and
@@ -201,6 +219,24 @@ var operators = map[string]operator{
 	"UPSTREAM_PEER_IP_SAN":                          {value: UpstreamPeerIPs},
 	"UPSTREAM_LOCAL_URI_SAN":                        {value: UpstreamLocalURIs},
 	"UPSTREAM_LOCAL_DNS_SAN":                        {value: UpstreamLocalDNSNames},
+	"DOWNSTREAM_PEER_SUBJECT":                       {value: DownstreamPeerSubject},
+	"DOWNSTREAM_PEER_ISSUER":                        {value: DownstreamPeerIssuer},
+	"DOWNSTREAM_PEER_URI_SAN":                       {value: DownstreamPeerURIs},
+	"DOWNSTREAM_PEER_DNS_SAN":                       {value: DownstreamPeerDNSNames},
+	"DOWNSTREAM_PEER_IP_SAN":                        {value: DownstreamPeerIPs},
+	"DOWNSTREAM_PEER_EMAIL_SAN":                     {value: DownstreamPeerEmails},
+	"DOWNSTREAM_PEER_SERIAL":                        {value: DownstreamPeerSerial},
+	"DOWNSTREAM_PEER_FINGERPRINT_1":                 {value: DownstreamPeerSHA1},
+	"DOWNSTREAM_PEER_FINGERPRINT_256":               {value: DownstreamPeerSHA256},
+	"DOWNSTREAM_PEER_CERT":                          {value: DownstreamPeerCert},
+	"DOWNSTREAM_PEER_CHAIN_SERIALS":                 {value: DownstreamPeerChainSerials},
+	"DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1":          {value: DownstreamPeerChainSHA1},
+	"DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256":        {value: DownstreamPeerChainSHA256},
+	"DOWNSTREAM_LOCAL_SUBJECT":                      {value: DownstreamLocalSubject},
+	"DOWNSTREAM_LOCAL_URI_SAN":                      {value: DownstreamLocalURIs},
+	"DOWNSTREAM_LOCAL_DNS_SAN":                      {value: DownstreamLocalDNSNames},
+	"DOWNSTREAM_LOCAL_IP_SAN":                       {value: DownstreamLocalIPs},
+	"DOWNSTREAM_LOCAL_EMAIL_SAN":                    {value: DownstreamLocalEmails},
 	"TLS_JA3_FINGERPRINT":                           {value: Never},
 	"TLS_JA4_FINGERPRINT":                           {value: Never},
 }
@@ -216,6 +252,9 @@ type Source interface {
 	ResponseTrailer(name string) ([]byte, bool)
 	// StartTime is when the request began.
 	StartTime() time.Time
+	// Validity is between which times the certificate of the client, or of the
+	// service, is valid; false where it has shown none.
+	Validity(ofService bool) (from, to time.Time, ok bool)
 	// AppendSpan appends how long it was from one moment to another, in units;
 	// false where one of them did not come, or they came the other way round.
 	AppendSpan(dst []byte, from, to Moment, unit time.Duration) ([]byte, bool)
