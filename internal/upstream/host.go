@@ -246,6 +246,12 @@ func (c *Conn) Discard() {
 // drainIdle closes the idle connections and lets those end that are in use, as Envoy
 // does with the ones to a host that is ejected.
 func (h *Host) drainIdle() {
+	h.discardIdle()
+	h.sessions.goAway()
+}
+
+// discardIdle closes the idle connections.
+func (h *Host) discardIdle() {
 	h.mu.Lock()
 	idle := h.idle
 	h.idle = nil
@@ -253,7 +259,6 @@ func (h *Host) drainIdle() {
 	for _, c := range idle {
 		c.Discard()
 	}
-	h.sessions.goAway()
 }
 
 // Finish says that the exchange has ended well although the connection cannot
@@ -278,15 +283,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 // released.
 func (h *Host) retire() {
 	h.mu.Lock()
-	idle := h.idle
-	h.idle, h.retired = nil, true
+	h.retired = true
 	if h.sweep != nil {
 		h.sweep.Stop()
 	}
 	h.mu.Unlock()
-	for _, c := range idle {
-		c.Discard()
-	}
+	h.discardIdle()
 	h.sessions.retire()
 }
 
