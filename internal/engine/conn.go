@@ -446,7 +446,7 @@ func (c *conn) close() {
 // received counts what a read brought, and notes who ended the connection.
 func (c *conn) received(n int, err error) {
 	c.count.manager.CxReceived.Add(uint64(n))
-	if n == 0 && endedByPeer(err) {
+	if n == 0 && upstream.EndedByPeer(err) {
 		c.count.remote.Store(true)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -218,7 +217,7 @@ type countedConn struct {
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.manager.CxReceived.Add(uint64(n))
-	c.ended = c.ended || endedByPeer(err)
+	c.ended = c.ended || upstream.EndedByPeer(err)
 	return n, err
 }
 
@@ -226,12 +225,6 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.manager.CxSent.Add(uint64(n))
 	return n, err
-}
-
-// endedByPeer reports whether the error of a read says that the other side has
-// ended the connection.
-func endedByPeer(err error) bool {
-	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
 // arrive counts a request in; leave counts it out, with its answer.
@@ -348,17 +341,20 @@ func (s *stream) countLate() {
 	}
 }
 
-// countAnswer counts the answer to a request that had a cluster. For Envoy all
+// countAnswer counts the answer to a request that had a cluster.
+func (s *stream) countAnswer(status int) {
+	s.target.cluster.Stats.Rq.Inc(status)
+	s.byClient().Rq.Inc(status)
+}
+
+// byClient is where answers of the cluster are counted by who has asked. For Envoy all
 // clients are external as long as no internal addresses are configured; only copies
 // for mirrors are its own.
-func (s *stream) countAnswer(status int) {
-	st := s.target.cluster.Stats
-	st.Rq.Inc(status)
+func (s *stream) byClient() *upstream.AnswerStats {
 	if s.vhost == shadowHost {
-		st.Internal.Rq.Inc(status)
-	} else {
-		st.External.Rq.Inc(status)
+		return &s.target.cluster.Stats.Internal
 	}
+	return &s.target.cluster.Stats.External
 }
 
 // countAnswerTime counts how long the service took, from the end of the request to
@@ -369,20 +365,15 @@ func (s *stream) countAnswerTime() {
 		return
 	}
 	ms := float64(s.end.Sub(end).Milliseconds())
-	st := s.target.cluster.Stats
-	st.RqTime.Observe(ms)
-	if s.vhost == shadowHost {
-		st.Internal.RqTime.Observe(ms)
-	} else {
-		st.External.RqTime.Observe(ms)
-	}
+	s.target.cluster.Stats.RqTime.Observe(ms)
+	s.byClient().RqTime.Observe(ms)
 }
 
 // countHandshake counts a TLS handshake that failed.
 func (c *conn) countHandshake(err error) {
 	switch {
 	case errors.Is(err, errNoChain):
-	case isTimeout(err):
+	case upstream.TimedOut(err):
 		c.lp.stats.CxConnect.Inc()
 	default:
 		c.lp.tls.Error.Inc()

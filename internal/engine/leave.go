@@ -5,6 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/crossgate/crossgate/internal/upstream"
 )
 
 // A client of HTTP/1.1 may go away while its request waits for the service, and
@@ -134,7 +136,7 @@ func (w *watch) run(c *conn, raw syscall.RawConn) {
 			c.leave()
 			return
 		}
-		if err != nil && !isTimeout(err) {
+		if err != nil && !upstream.TimedOut(err) {
 			return // closed
 		}
 	}

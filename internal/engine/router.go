@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"context"
 	"errors"
-	"net"
-	"os"
 	"slices"
 	"strconv"
 	"syscall"
@@ -295,7 +292,7 @@ func (s *stream) failReset(f failure) {
 		if why := transportFailure(s.up.connectError); why != "" {
 			detail += "|" + why
 		}
-		if isTimeout(s.up.connectError) {
+		if upstream.TimedOut(s.up.connectError) {
 			reason, detail = "connection timeout", "connection_timeout"
 		}
 	case failClosed:
@@ -351,11 +348,6 @@ func connectErrorText(err error) string {
 		return errno.Error()
 	}
 	return "unknown"
-}
-
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
 }
 
 // clientGone ends a request whose client went away or sent nonsense.

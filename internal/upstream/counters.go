@@ -52,14 +52,8 @@ type Stats struct {
 	RqSentReset       stats.Counter   `stat:"upstream_rq_tx_reset"`
 	Rq                stats.Codes     `stat:"upstream_rq"`
 	RqTime            stats.Histogram `stat:"upstream_rq_time"`
-	External          struct {
-		Rq     stats.Codes     `stat:"upstream_rq"`
-		RqTime stats.Histogram `stat:"upstream_rq_time"`
-	} `stat:"external"`
-	Internal struct { // of copies for mirrors
-		Rq     stats.Codes     `stat:"upstream_rq"`
-		RqTime stats.Histogram `stat:"upstream_rq_time"`
-	} `stat:"internal"`
+	External          AnswerStats     `stat:"external"`
+	Internal          AnswerStats     `stat:"internal"` // of copies for mirrors
 
 	Retries        stats.Counter `stat:"upstream_rq_retry"`
 	RetryBackOff   stats.Counter `stat:"upstream_rq_retry_backoff_exponential"`
@@ -85,6 +79,12 @@ type Stats struct {
 		Rq      stats.Gauge `stat:"rq_open"`
 		Retry   stats.Gauge `stat:"rq_retry_open"`
 	} `stat:"circuit_breakers.default"`
+}
+
+// AnswerStats are of the answers to the requests of some clients.
+type AnswerStats struct {
+	Rq     stats.Codes     `stat:"upstream_rq"`
+	RqTime stats.Histogram `stat:"upstream_rq_time"`
 }
 
 // OutlierStats are cluster.NAME.outlier_detection, of clusters that have it.
@@ -234,8 +234,7 @@ func (n *counting) connected(err error) {
 	}
 	n.cluster.CxFailed.Inc()
 	n.host.CxFailed.Inc()
-	var ne net.Error
-	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+	late := TimedOut(err)
 	if late {
 		n.cluster.CxTimeout.Inc()
 	}
@@ -270,9 +269,22 @@ func (n *counting) close(active bool) {
 // read counts what came, and notes who ended the connection.
 func (n *counting) read(size int, err error) {
 	n.cluster.CxReceived.Add(uint64(size))
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrNoProgress) {
+	if EndedByPeer(err) && !errors.Is(err, io.ErrNoProgress) {
 		n.remote = true
 	}
+}
+
+// TimedOut reports whether the error of a connection says that a limit of time has
+// passed.
+func TimedOut(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// EndedByPeer reports whether the error of a read says that the other side has ended
+// the connection.
+func EndedByPeer(err error) bool {
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
 // begin and end count a request that is on a connection of the host.
