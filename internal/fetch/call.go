@@ -123,16 +123,6 @@ type Result struct {
 // OK tells that the promise is fulfilled: the page has a response, readable or opaque.
 func (r *Result) OK() bool { return r.Failure == nil }
 
-// Preflighted tells that at least one preflight went out.
-func (r *Result) Preflighted() bool {
-	for _, x := range r.Exchanges {
-		if x.Request.Preflight {
-			return true
-		}
-	}
-	return false
-}
-
 // Profile chooses between the text of the standard and what browsers do.
 type Profile int
 

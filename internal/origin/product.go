@@ -26,14 +26,6 @@ func Subset(a, b *Language) (bool, error) {
 	return err == nil && rest.Empty(), err
 }
 
-// Equal reports whether both languages have the same texts.
-func Equal(a, b *Language) (bool, error) {
-	if ok, err := Subset(a, b); !ok {
-		return false, err
-	}
-	return Subset(b, a)
-}
-
 // operation says what is in a product, and which of the two a text cannot do
 // without.
 type operation struct {
