@@ -23,7 +23,7 @@ func refusedPreflight() *Check {
 		Run: func(p *Pass) {
 			places := make(map[string]bool)
 			for _, c := range p.corsPolicies() {
-				places[c.object.Namespace], places[rootNamespace] = true, true
+				places[c.object.Namespace], places[resource.RootNamespace] = true, true
 				for _, g := range gatewaysOf(c.object.Spec.(*networking.VirtualService)) {
 					places[gatewayKey(g, c.object.Namespace).Namespace] = true
 				}
@@ -40,9 +40,6 @@ func refusedPreflight() *Check {
 		},
 	}
 }
-
-// rootNamespace is where what is for the whole mesh stands.
-const rootNamespace = "istio-system"
 
 // refuses says where and why a policy keeps preflights out, as far as it can be told
 // from the policy alone.

@@ -26,10 +26,6 @@ const (
 	CodeSkipped = "CG0221"
 )
 
-// RootNamespace is where EnvoyFilters for every workload are kept: the root
-// namespace of a plain Istio installation.
-const RootNamespace = "istio-system"
-
 // Options say for which proxy the patches are, and what may become of those that
 // guard something.
 type Options struct {
@@ -96,7 +92,7 @@ func (a *applier) filters(set *resource.Set) []*resource.Resource {
 	slices.SortStableFunc(out, func(x, y *resource.Resource) int {
 		priority := func(r *resource.Resource) int32 { return r.Spec.(*networking.EnvoyFilter).GetPriority() }
 		local := func(r *resource.Resource) int {
-			if r.Namespace == RootNamespace {
+			if r.Namespace == resource.RootNamespace {
 				return 0
 			}
 			return 1
@@ -114,8 +110,8 @@ func (a *applier) filters(set *resource.Set) []*resource.Resource {
 // unselected says why an EnvoyFilter is not for the proxy; empty if it is.
 func (a *applier) unselected(r *resource.Resource, spec *networking.EnvoyFilter) string {
 	switch {
-	case r.Namespace != RootNamespace && r.Namespace != a.opts.Namespace:
-		return fmt.Sprintf("an EnvoyFilter counts in its own namespace, and from %s everywhere; %s is in %s", RootNamespace, a.opts.Name, a.opts.Namespace)
+	case r.Namespace != resource.RootNamespace && r.Namespace != a.opts.Namespace:
+		return fmt.Sprintf("an EnvoyFilter counts in its own namespace, and from %s everywhere; %s is in %s", resource.RootNamespace, a.opts.Name, a.opts.Namespace)
 	case len(spec.GetTargetRefs()) > 0:
 		return "targetRefs are for gateways of the Gateway API"
 	}

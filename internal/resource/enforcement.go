@@ -28,9 +28,8 @@ const (
 	keyReportOnly    = "report-only"
 	keyWithoutRules  = "without-rules"
 
-	// MeshSettingsName and MeshSettingsNamespace name the ConfigMap.
-	MeshSettingsName      = "crossgate"
-	MeshSettingsNamespace = "istio-system"
+	// MeshSettingsName is the name of the ConfigMap, which is in RootNamespace.
+	MeshSettingsName = "crossgate"
 )
 
 // Enforcement is what an object says about the enforcement of CORS policies; nil
@@ -65,7 +64,7 @@ func (r *Resource) Enforcement() Enforcement {
 
 // IsMeshSettings reports whether the object is the ConfigMap for the whole mesh.
 func (r *Resource) IsMeshSettings() bool {
-	return r.Key == Key{Kind: KindConfigMap, Namespace: MeshSettingsNamespace, Name: MeshSettingsName}
+	return r.Key == Key{Kind: KindConfigMap, Namespace: RootNamespace, Name: MeshSettingsName}
 }
 
 // wrongValue is a value that cannot be read, and where it stands.

@@ -26,6 +26,10 @@ const (
 	KindEndpointSlice       = "EndpointSlice"
 )
 
+// RootNamespace is where objects for the whole mesh stand: the root namespace of a
+// plain Istio installation.
+const RootNamespace = "istio-system"
+
 // schema says how a kind is decoded.
 type schema struct {
 	group    string

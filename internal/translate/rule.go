@@ -113,7 +113,7 @@ func (x *ruleIndex) add(r *rule, node string) {
 			x.exported[r.Namespace] = make(rulesByHost)
 		}
 		x.exported[r.Namespace].merge(r)
-	case r.Namespace == rootNamespace:
+	case r.Namespace == resource.RootNamespace:
 		x.rootLocal.merge(r)
 	}
 }
@@ -181,20 +181,17 @@ func (m rulesByHost) match(host string) []*rule {
 	return m[best]
 }
 
-// rootNamespace holds what is meant for the whole mesh.
-const rootNamespace = "istio-system"
-
 // ruleFor returns the rule in effect for a service, or nil: of the node's own
 // namespace, of the service's, of the root namespace. Where the node lives in
 // the root namespace, only its private rules go before those of the service.
 func (t *translator) ruleFor(host, namespace string) *rule {
 	x, node := t.rules, t.node.Namespace
 	own := x.local
-	if node == rootNamespace {
+	if node == resource.RootNamespace {
 		own = x.rootLocal
 	}
 	found := own.match(host)
-	for _, ns := range []string{namespace, rootNamespace} {
+	for _, ns := range []string{namespace, resource.RootNamespace} {
 		if len(found) > 0 {
 			break
 		}
