@@ -52,6 +52,9 @@ type exchange struct {
 	// limited is the failure that the limit in force stands for; the pump sets
 	// one too.
 	limited atomic.Uint32
+
+	// wireReceived and wireSent are bytes of the attempts that have ended.
+	wireReceived, wireSent int64
 }
 
 // maxReplay bounds the body that is kept for retries: Envoy's
@@ -67,6 +70,7 @@ func (x *exchange) reset() {
 	x.r, x.w = 0, 0
 	x.connectError, x.clientError, x.gone = nil, nil, false
 	x.uploaded.Store(0)
+	x.wireReceived, x.wireSent = 0, 0
 }
 
 func (x *exchange) begin(s *stream) {
@@ -113,9 +117,22 @@ func (x *exchange) drop() {
 		x.dropHTTP2()
 	}
 	if c := x.conn; c != nil {
+		x.wireReceived, x.wireSent = x.wire()
 		x.hold(nil)
 		c.Discard()
 	}
+}
+
+// wire is how many bytes have come from the service and gone to it, heads and framing
+// included, in all attempts.
+func (x *exchange) wire() (received, sent int64) {
+	switch {
+	case x.h2 != nil:
+		received, sent = x.h2.Wire()
+	case x.conn != nil:
+		received, sent = x.conn.Wire()
+	}
+	return x.wireReceived + received, x.wireSent + sent
 }
 
 // hold notes the connection at hand, also where the engine finds it that has to
@@ -449,6 +466,7 @@ func (x *exchange) release(now time.Time) {
 		return
 	}
 	c := x.conn
+	x.wireReceived, x.wireSent = x.wire()
 	if x.hold(nil); x.gone {
 		c.Discard() // it was interrupted
 		return

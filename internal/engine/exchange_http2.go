@@ -160,6 +160,7 @@ func (x *exchange) failureHTTP2(err error) failure {
 
 // dropHTTP2 ends the use of the stream.
 func (x *exchange) dropHTTP2() {
+	x.wireReceived, x.wireSent = x.wire()
 	st, h := x.h2, x.h2host
 	x.h2, x.h2host, x.h2run = nil, nil, nil
 	x.hold(nil)

@@ -79,6 +79,12 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return strconv.AppendInt(dst, s.wireReceived, 10), true
 	case format.WireBytesSent:
 		return strconv.AppendInt(dst, s.wireSent, 10), true
+	case format.UpstreamWireBytesReceived:
+		n, _ := s.up.wire()
+		return strconv.AppendInt(dst, n, 10), true
+	case format.UpstreamWireBytesSent:
+		_, n := s.up.wire()
+		return strconv.AppendInt(dst, n, 10), true
 	case format.UpstreamRequestAttemptCount:
 		return strconv.AppendInt(dst, int64(s.attempts), 10), true
 	case format.ConnectionID:

@@ -22,8 +22,8 @@ var notRun = map[string]string{
 	"UPSTREAM_TLS_GROUP": "the group of a key exchange", "UPSTREAM_TLS_SESSION_ID": "TLS sessions",
 }
 
-// notRunLike are groups of them: what certificates say beside names, bytes on the wire.
-var notRunLike = regexp.MustCompile(`^(DOWNSTREAM_(PEER_ISSUER_|TLS_(GROUP|SESSION))|DOWNSTREAM_(PEER|LOCAL)_OTHERNAME_SAN|UPSTREAM_WIRE_|(UP|DOWN)STREAM_(HEADER|DECOMPRESSED_HEADER)_)`)
+// notRunLike are groups of them: what certificates say beside names, sizes of heads.
+var notRunLike = regexp.MustCompile(`^(DOWNSTREAM_(PEER_ISSUER_|TLS_(GROUP|SESSION))|DOWNSTREAM_(PEER|LOCAL)_OTHERNAME_SAN|(UP|DOWN)STREAM_(HEADER|DECOMPRESSED_HEADER)_)`)
 
 var operatorName = regexp.MustCompile(`^%([A-Z0-9_]+)`)
 

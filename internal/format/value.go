@@ -20,6 +20,8 @@ const (
 	BytesSent
 	WireBytesReceived
 	WireBytesSent
+	UpstreamWireBytesReceived
+	UpstreamWireBytesSent
 	Duration
 	RequestDuration
 	ResponseDuration
@@ -151,6 +153,8 @@ var operators = map[string]operator{
 	"BYTES_SENT":                     {value: BytesSent, numeric: true},
 	"DOWNSTREAM_WIRE_BYTES_RECEIVED": {value: WireBytesReceived, numeric: true},
 	"DOWNSTREAM_WIRE_BYTES_SENT":     {value: WireBytesSent, numeric: true},
+	"UPSTREAM_WIRE_BYTES_RECEIVED":   {value: UpstreamWireBytesReceived, numeric: true},
+	"UPSTREAM_WIRE_BYTES_SENT":       {value: UpstreamWireBytesSent, numeric: true},
 	"DURATION":                       {value: Duration, numeric: true},
 	"REQUEST_DURATION":               {value: RequestDuration, numeric: true},
 	"REQUEST_TX_DURATION":            {value: RequestTxDuration, numeric: true},

@@ -65,6 +65,9 @@ type Conn struct {
 	count     counting
 	born      time.Time
 	requests  uint32
+	// received and sent are bytes of the request at hand; its body may be sent by
+	// a goroutine of its own.
+	received, sent atomic.Int64
 }
 
 // Host returns the endpoint at the other end.
@@ -206,6 +209,8 @@ func (h *Host) popAny() *Conn {
 // use and unuse count the connections in use, by which hosts are compared.
 func (c *Conn) use() {
 	c.inUse = true
+	c.received.Store(0)
+	c.sent.Store(0)
 	c.host.begin()
 }
 
@@ -269,13 +274,18 @@ func (c *Conn) Finish() { c.unuse() }
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.count.read(n, err)
+	c.received.Add(int64(n))
 	return n, err
 }
+
+// Wire returns how many bytes have come and gone for the request at hand, before TLS.
+func (c *Conn) Wire() (received, sent int64) { return c.received.Load(), c.sent.Load() }
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.count.cluster.CxSent.Add(uint64(n))
+	c.sent.Add(int64(n))
 	return n, err
 }
 

@@ -191,6 +191,12 @@ func TestWireBytes(t *testing.T) {
 					continue
 				}
 				got := ours[target]
+				if strings.HasPrefix(target, "/up") && (want.fromService < 50 || want.toService < 50) {
+					t.Errorf("%s: %+v of %s", target, want, planes[0].name)
+				}
+				if want.fromService != got.fromService || want.toService != got.toService {
+					t.Errorf("%s: %+v, want %+v with the service", target, got, want)
+				}
 				if math.Abs(want.received-got.received) > protocol.number || math.Abs(want.sent-got.sent) > slack {
 					t.Errorf("%s: %+v, want %+v (the sent within %v)", target, got, want, slack)
 				}
@@ -203,7 +209,7 @@ func TestWireBytes(t *testing.T) {
 }
 
 // wireBytes are those of one request.
-type wireBytes struct{ received, sent float64 }
+type wireBytes struct{ received, sent, fromService, toService float64 }
 
 // byTarget sends requests of many sizes, each to a target of its own, and returns
 // what the first two planes log of them.
@@ -234,7 +240,9 @@ func byTarget(t *testing.T, planes []plane, up *rawhttp.Upstream, desk *rawhttp.
 		for _, line := range logs[i] {
 			received, _ := line["received"].(float64)
 			sent, _ := line["sent"].(float64)
-			out[i][fmt.Sprint(line["target"])] = wireBytes{received, sent}
+			from, _ := line["from service"].(float64)
+			to, _ := line["to service"].(float64)
+			out[i][fmt.Sprint(line["target"])] = wireBytes{received, sent, from, to}
 		}
 	}
 	return out[0], out[1]
@@ -246,6 +254,7 @@ func wireLog() []any {
 		"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
 		"log_format": m{"json_format": m{
 			"target": "%REQ(:path)%", "code": "%RESPONSE_CODE%", "received": "%DOWNSTREAM_WIRE_BYTES_RECEIVED%", "sent": "%DOWNSTREAM_WIRE_BYTES_SENT%",
+			"from service": "%UPSTREAM_WIRE_BYTES_RECEIVED%", "to service": "%UPSTREAM_WIRE_BYTES_SENT%",
 		}},
 	}}}
 }
@@ -333,7 +342,7 @@ var logRequests = []struct {
 // logOperators are formats of which each is a field of the log.
 var logOperators = strings.Fields(`
 %ACCESS_LOG_TYPE% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)% %RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%
-%BYTES_RECEIVED% %BYTES_SENT% %DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT% %BYTES_RETRANSMITTED% %DURATION% %REQUEST_DURATION% %REQUEST_TX_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%
+%BYTES_RECEIVED% %BYTES_SENT% %DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT% %UPSTREAM_WIRE_BYTES_RECEIVED% %UPSTREAM_WIRE_BYTES_SENT% %BYTES_RETRANSMITTED% %DURATION% %REQUEST_DURATION% %REQUEST_TX_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%
 %ROUNDTRIP_DURATION% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %ROUTE_NAME% %LISTENER_NAME% %FILTER_CHAIN_NAME% %UPSTREAM_CLUSTER% %UPSTREAM_CLUSTER_RAW%
 %UPSTREAM_PROTOCOL% %UPSTREAM_HOST% %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS%
 %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)% %UPSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_ADDRESS%
