@@ -1,42 +1,23 @@
 package engine
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
 // selfSigned makes a certificate and its key, in PEM, indented for YAML.
 func selfSigned(t *testing.T, name string, uris ...*url.URL) (cert, key string) {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, URIs: uris, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quote := func(kind string, b []byte) string {
-		text := string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
-		return `"` + strings.ReplaceAll(text, "\n", `\n`) + `"`
-	}
-	return quote("CERTIFICATE", der), quote("PRIVATE KEY", pkcs8)
+	c, k := authority.PEM(t, authority.None(t).Issue(&x509.Certificate{DNSNames: []string{name}, URIs: uris}))
+	quote := func(pem []byte) string { return `"` + strings.ReplaceAll(string(pem), "\n", `\n`) + `"` }
+	return quote(c), quote(k)
 }
 
 // secure is a listener with a filter chain for each server name; the answer's

@@ -1,15 +1,10 @@
 package browser
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/envoy"
 	"github.com/crossgate/crossgate/test/gate"
 )
@@ -32,7 +28,7 @@ import (
 func TestMutual(t *testing.T) {
 	s := play(t, guideDocument(t, "08-api-cors-credentials"))
 	client := newClient(t)
-	config, key := mutualConfig(t, client.authority)
+	config, key := mutualConfig(t, client.roots)
 	keys := append([]string{key}, s.keys...)
 	t.Run("crossgate", func(t *testing.T) {
 		g := gate.ServeOn(t, 443, config, "--upstream", s.upstream)
@@ -67,37 +63,11 @@ func testMutual(t *testing.T, s *stage, client *client, keys []string, addr, pat
 
 // mutualConfig writes the guide's document 08 with a Gateway that demands a
 // certificate of the authority, and returns its file and the key of the server.
-func mutualConfig(t *testing.T, authority string) (file, key string) {
+func mutualConfig(t *testing.T, roots []byte) (file, key string) {
 	t.Helper()
-	dir := t.TempDir()
-	roots, err := os.ReadFile(authority)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "api"}, DNSNames: []string{"api.example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	private := newKey(t)
-	der := sign(t, leaf, leaf, private, private)
-	writePEM(t, filepath.Join(dir, "tls.crt"), "CERTIFICATE", der)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, filepath.Join(dir, "tls.key"), "PRIVATE KEY", pkcs8)
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded := func(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
-	read := func(name string) string {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return encoded(data)
-	}
+	server := authority.None(t).Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "api"}, DNSNames: []string{"api.example.com"}})
+	cert, private := authority.PEM(t, server)
+	encoded := base64.StdEncoding.EncodeToString
 	text := strings.Replace(gateway, "mode: SIMPLE", "mode: MUTUAL", 1) + guideDocument(t, "08-api-cors-credentials") + fmt.Sprintf(`
 ---
 apiVersion: v1
@@ -109,12 +79,12 @@ apiVersion: v1
 kind: Secret
 metadata: {name: api-tls-secret-cacert, namespace: istio-system}
 data: {ca.crt: %s}
-`, read("tls.crt"), read("tls.key"), encoded(roots))
-	file = filepath.Join(dir, "config.yaml")
+`, encoded(cert), encoded(private), encoded(roots))
+	file = filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file, keyOf(cert)
+	return file, keyOf(server.Leaf)
 }
 
 // mutualEnvoy starts a stock Envoy on the translation of a file, and returns its
@@ -162,11 +132,11 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// client is a certificate for a browser, in files.
+// client is a certificate for a browser.
 type client struct {
-	t         *testing.T
-	authority string // PEM
-	bundle    string // PKCS #12 without a password
+	t      *testing.T
+	roots  []byte // its authority, PEM
+	bundle string // a file of PKCS #12 without a password
 }
 
 func newClient(t *testing.T) *client {
@@ -176,49 +146,17 @@ func newClient(t *testing.T) *client {
 	}
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	ca := authority.New(t, "client authority")
+	cert, key := authority.PEM(t, ca.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "ann"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}))
+	for name, data := range map[string][]byte{"ann.crt": cert, "ann.key": key} {
+		if err := os.WriteFile(path(name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "ann"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	caKey, leafKey := newKey(t), newKey(t)
-	writePEM(t, path("ca.crt"), "CERTIFICATE", sign(t, ca, ca, caKey, caKey))
-	writePEM(t, path("ann.crt"), "CERTIFICATE", sign(t, leaf, ca, leafKey, caKey))
-	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, path("ann.key"), "PRIVATE KEY", der)
 	runTool(t, "openssl", "pkcs12", "-export", "-in", path("ann.crt"), "-inkey", path("ann.key"), "-name", "ann", "-out", path("ann.p12"), "-passout", "pass:")
-	return &client{t: t, authority: path("ca.crt"), bundle: path("ann.p12")}
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func sign(t *testing.T, c, parent *x509.Certificate, key, by *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func writePEM(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return &client{t: t, roots: ca.PEM(), bundle: path("ann.p12")}
 }
 
 func runTool(t *testing.T, name string, args ...string) {

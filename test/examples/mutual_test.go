@@ -2,20 +2,15 @@ package examples
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -24,65 +19,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/crossgate/crossgate/test/authority"
 )
 
-// authority signs certificates for a test.
-type authority struct {
-	t    *testing.T
-	leaf *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	a := &authority{t: t}
-	pair := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	a.leaf, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
-	return a
-}
-
-func (a *authority) sign(template *x509.Certificate) *tls.Certificate {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, by := a.leaf, a.key
-	if parent == nil {
-		parent, by = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// client returns a certificate for clients.
-func (a *authority) client(name string) *tls.Certificate {
-	return a.sign(&x509.Certificate{
+// clientOf returns a certificate for clients.
+func clientOf(ca *authority.Authority, name string) *tls.Certificate {
+	c := ca.Issue(&x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name + ".clients.example"},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-}
-
-func certificatePEM(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-}
-
-func keyPEM(t *testing.T, c *tls.Certificate) []byte {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return &c
 }
 
 // secret writes a Secret of the gateway's namespace.
@@ -126,9 +73,10 @@ spec:
 // clients are let in, what the service is told of them, and that preflights need
 // a certificate like everything else. A stock Envoy runs the same bootstrap.
 func TestMutualGateway(t *testing.T) {
-	ca, other := newAuthority(t, "clients"), newAuthority(t, "others")
-	server := newAuthority(t, "servers").sign(&x509.Certificate{Subject: pkix.Name{CommonName: "shop"}, DNSNames: []string{"shop.example.com"}})
-	cert, key, roots := certificatePEM(server.Leaf), keyPEM(t, server), certificatePEM(ca.leaf)
+	ca, other := authority.New(t, "clients"), authority.New(t, "others")
+	server := authority.New(t, "servers").Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "shop"}, DNSNames: []string{"shop.example.com"}})
+	cert, key := authority.PEM(t, server)
+	roots := ca.PEM()
 	dir := t.TempDir()
 	inFile := func(name string, data []byte) string {
 		file := filepath.Join(dir, name)
@@ -140,7 +88,7 @@ func TestMutualGateway(t *testing.T) {
 	files := fmt.Sprintf("{mode: MUTUAL, serverCertificate: %s, privateKey: %s, caCertificates: %s}",
 		inFile("tls.crt", cert), inFile("tls.key", key), inFile("ca.crt", roots))
 	whole := secret("edge", map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": roots})
-	clients := map[string]*tls.Certificate{"with": ca.client("ann"), "without": nil, "another authority": other.client("eve")}
+	clients := map[string]*tls.Certificate{"with": clientOf(ca, "ann"), "without": nil, "another authority": clientOf(other, "eve")}
 
 	for name, c := range map[string]struct {
 		tls, secrets string

@@ -2,17 +2,12 @@ package examples
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,76 +15,27 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/crossgate/crossgate/test/authority"
 )
 
-// issuer issues certificates, its own among them.
-type issuer struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newIssuer(t *testing.T) *issuer {
-	a := &issuer{t: t}
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	cert, _ := a.issue(template)
-	a.pem = cert
-	return a
-}
-
-// issue returns a certificate and its key in PEM.
-func (a *issuer) issue(template *x509.Certificate) (cert, key []byte) {
-	a.t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = template, k
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &k.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if a.cert == nil {
-		if a.cert, err = x509.ParseCertificate(der); err != nil {
-			a.t.Fatal(err)
-		}
-		a.key = k
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-}
-
 // serveTLS serves what the handshake has shown; it asks for a client certificate of
-// the issuer and, if it is told so, requires one.
-func (a *issuer) serveTLS(template *x509.Certificate, requires bool) string {
-	a.t.Helper()
-	cert, key := a.issue(template)
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+// the authority and, if it is told so, requires one.
+func serveTLS(t *testing.T, ca *authority.Authority, template *x509.Certificate, requires bool) string {
+	t.Helper()
 	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool, NextProtos: []string{"h2", "http/1.1"}}
+	pool.AddCert(ca.Cert)
+	cfg := &tls.Config{Certificates: []tls.Certificate{ca.Issue(template)}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool, NextProtos: []string{"h2", "http/1.1"}}
 	if requires {
 		cfg.ClientAuth, cfg.MaxVersion = tls.RequireAndVerifyClientCert, tls.VersionTLS12
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		a.t.Fatal(err)
+		t.Fatal(err)
 	}
 	srv := &http.Server{TLSConfig: cfg, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(saw)}
 	go srv.ServeTLS(ln, "", "") //nolint:errcheck // it ends with the test
-	a.t.Cleanup(func() { srv.Close() })
+	t.Cleanup(func() { srv.Close() })
 	return ln.Addr().String()
 }
 
@@ -179,17 +125,17 @@ spec:
 // TestTLSToServices: what DestinationRules ask of connections to services, by the
 // engine and by an Envoy with the same configuration.
 func TestTLSToServices(t *testing.T) {
-	ca, other := newIssuer(t), newIssuer(t)
+	ca, other := authority.New(t, "test authority"), authority.New(t, "test authority")
 	names := &x509.Certificate{Subject: pkix.Name{CommonName: "service"}, DNSNames: []string{"service.test"}}
-	service, required := ca.serveTLS(names, false), ca.serveTLS(names, true)
+	service, required := serveTLS(t, ca, names, false), serveTLS(t, ca, names, true)
 	dir := t.TempDir()
 	file := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
 		write(t, path, data)
 		return path
 	}
-	cert, key := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "gateway"}})
-	trusted, foreign := file("ca.pem", ca.pem), file("other.pem", other.pem)
+	cert, key := authority.PEM(t, ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "gateway"}}))
+	trusted, foreign := file("ca.pem", ca.PEM()), file("other.pem", other.PEM())
 	certFile, keyFile := file("cert.pem", cert), file("key.pem", key)
 	const plain, shown = `, server name "service.test", client certificate none`, `, server name "service.test", client certificate gateway`
 
@@ -213,7 +159,7 @@ func TestTLSToServices(t *testing.T) {
 		{"mesh", "http", service, "tls: {mode: ISTIO_MUTUAL}", "", ""},
 		{"in-the-clear", "http", service, "tls: {mode: DISABLE}", "", "Client sent an HTTP request to an HTTPS server.\n"},
 	}
-	config := file("config.yaml", []byte(tlsConfig(cases)+secretYAML("authority", "ca.crt", ca.pem)+secretYAML("both", "tls.crt", cert, "tls.key", key, "ca.crt", ca.pem)))
+	config := file("config.yaml", []byte(tlsConfig(cases)+secretYAML("authority", "ca.crt", ca.PEM())+secretYAML("both", "tls.crt", cert, "tls.key", key, "ca.crt", ca.PEM())))
 	s := newSandbox(t)
 	s.onBoth(t, []string{config}, func(t *testing.T) {
 		for _, c := range cases {
@@ -231,8 +177,8 @@ func TestTLSToServices(t *testing.T) {
 // TestTheAuthorityOfAServiceChanges: a Secret that is replaced takes effect in a
 // running gateway, and one that is spoilt costs nothing.
 func TestTheAuthorityOfAServiceChanges(t *testing.T) {
-	ca, other := newIssuer(t), newIssuer(t)
-	service := ca.serveTLS(&x509.Certificate{DNSNames: []string{"service.test"}}, false)
+	ca, other := authority.New(t, "test authority"), authority.New(t, "test authority")
+	service := serveTLS(t, ca, &x509.Certificate{DNSNames: []string{"service.test"}}, false)
 	dir := t.TempDir()
 	cases := []tlsCase{{name: "credential", port: "http", address: service, tls: "tls: {mode: SIMPLE, sni: service.test, credentialName: authority}"}}
 	write(t, filepath.Join(dir, "config.yaml"), []byte(tlsConfig(cases)))
@@ -245,7 +191,7 @@ func TestTheAuthorityOfAServiceChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	secret(other.pem)
+	secret(other.PEM())
 	s := newSandbox(t)
 	s.serve(t, []string{dir})
 	status := func() int {
@@ -258,7 +204,7 @@ func TestTheAuthorityOfAServiceChanges(t *testing.T) {
 	if got := status(); got != 503 {
 		t.Fatalf("with a foreign authority: %d", got)
 	}
-	secret(bytes.Join([][]byte{other.pem, ca.pem}, nil))
+	secret(bytes.Join([][]byte{other.PEM(), ca.PEM()}, nil))
 	waitFor(t, "the right authority", func() bool { return status() == 200 })
 	secret([]byte("nonsense"))
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {

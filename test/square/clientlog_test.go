@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/test/authority"
 )
 
 // clientOperators are what a log can tell of the certificates of both sides of a
@@ -26,8 +28,8 @@ var clientOperators = strings.Fields(`
 // TestOperatorsOfClientCertificates compares what is told of a client's certificate
 // and the listener's own.
 func TestOperatorsOfClientCertificates(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	below := ca.intermediate("below")
+	ca := authority.New(t, "ca")
+	below := ca.Intermediate("below")
 	spiffe, err := url.Parse("spiffe://cluster.local/ns/x/sa/y")
 	if err != nil {
 		t.Fatal(err)
@@ -39,13 +41,13 @@ func TestOperatorsOfClientCertificates(t *testing.T) {
 			DNSNames: []string{name + "1.test", name + "2.test"}, URIs: []*url.URL{spiffe}, EmailAddresses: []string{"e@f.g", "h@f.g"},
 		}
 	}
-	plain, rich, chained := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "plain"}}), ca.issue(full("client")), below.issue(full("below"))
-	chained.Certificate = append(chained.Certificate, below.cert.Raw)
+	plain, rich, chained := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "plain"}}), ca.Issue(full("client")), below.Issue(full("below"))
+	chained.Certificate = append(chained.Certificate, below.Cert.Raw)
 	clients := map[string]*tls.Certificate{"none": nil, "plain": &plain, "rich": &rich, "chained": &chained}
-	trusted := "validation_context: {trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}},"
+	trusted := "validation_context: {trusted_ca: {inline_string: " + inline(ca.PEM()) + "}},"
 	for name, server := range map[string]tls.Certificate{
-		"plain": ca.issue(&x509.Certificate{DNSNames: []string{"a.test"}}),
-		"rich":  ca.issue(full("server")),
+		"plain": ca.Issue(&x509.Certificate{DNSNames: []string{"a.test"}}),
+		"rich":  ca.Issue(full("server")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, planesOf(t))

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
 	"github.com/crossgate/crossgate/test/tool"
@@ -108,9 +109,9 @@ func countersText(t *testing.T, b *bench) string {
 	endpoint := func(port int) string {
 		return fmt.Sprintf("endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}", port)
 	}
-	ca := newAuthority(t, "ca")
-	server := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test", "b.test"}})
-	trusted := "validation_context: {trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}},"
+	ca := authority.New(t, "ca")
+	server := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test", "b.test"}})
+	trusted := "validation_context: {trusted_ca: {inline_string: " + inline(ca.PEM()) + "}},"
 	listeners := fmt.Sprintf(countersListener, "plain", "name: one") +
 		fmt.Sprintf(countersListener, "secure", "transport_socket: "+certificateSocket(t, server, "", trusted))
 	return fmt.Sprintf(countersBootstrap, listeners, "{"+endpoint(b.up.Port())+"}", "{"+endpoint(b.dead)+"}", endpoint(b.dead), serviceHTTP2(t))

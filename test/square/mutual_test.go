@@ -1,9 +1,6 @@
 package square
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,99 +8,45 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
-// authority issues certificates.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	n    int64
+// inline writes PEM as a JSON string.
+func inline(pem []byte) string {
+	return `"` + strings.ReplaceAll(string(pem), "\n", `\n`) + `"`
 }
 
-func newAuthority(t *testing.T, name string) *authority {
-	a := &authority{t: t}
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	pair := a.issue(template)
-	a.cert, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
-	return a
-}
-
-func (a *authority) issue(template *x509.Certificate) tls.Certificate {
-	return a.issueFor(template, -time.Hour, time.Hour)
-}
-
-// intermediate is an authority below a.
-func (a *authority) intermediate(name string) *authority {
-	pair := a.issue(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	return &authority{t: a.t, cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}
-}
-
-// issueFor issues a certificate that is valid between two times from now.
-func (a *authority) issueFor(template *x509.Certificate, from, to time.Duration) tls.Certificate {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.n++
-	template.SerialNumber = big.NewInt(a.n)
-	template.NotBefore, template.NotAfter = time.Now().Add(from), time.Now().Add(to)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// inline writes bytes as a JSON string of PEM.
-func inline(kind string, der []byte) string {
-	return `"` + strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})), "\n", `\n`) + `"`
-}
-
-func keyOf(t *testing.T, c tls.Certificate) []byte {
-	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
+// inlinePair is the field tls_certificates with one certificate and its key.
+func inlinePair(t *testing.T, c tls.Certificate) string {
+	t.Helper()
+	cert, key := authority.PEM(t, c)
+	return "tls_certificates: [{certificate_chain: {inline_string: " + inline(cert) + "}, private_key: {inline_string: " + inline(key) + "}}]"
 }
 
 func certificateSocket(t *testing.T, server tls.Certificate, more, common string) string {
+	t.Helper()
 	return `{name: envoy.transport_sockets.tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, ` + more +
-		` common_tls_context: {` + common + ` alpn_protocols: [h2, http/1.1], tls_certificates: [{certificate_chain: {inline_string: ` + inline("CERTIFICATE", server.Certificate[0]) +
-		`}, private_key: {inline_string: ` + inline("PRIVATE KEY", keyOf(t, server)) + `}}]}}}`
+		` common_tls_context: {` + common + ` alpn_protocols: [h2, http/1.1], ` + inlinePair(t, server) + `}}}`
 }
 
 // TestClientCertificates compares which client certificates are taken, and what
 // the service is told of them.
 func TestClientCertificates(t *testing.T) {
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
-	server := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}})
+	ca, other := authority.New(t, "ca"), authority.New(t, "other")
+	server := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}})
 	spiffe, _ := url.Parse("spiffe://cluster.local/ns/x/sa/y")
 	second, _ := url.Parse("https://u2.test/a;b")
 	clients := map[string]*tls.Certificate{"none": nil}
-	add := func(name string, a *authority, template *x509.Certificate) {
-		c := a.issue(template)
+	add := func(name string, a *authority.Authority, template *x509.Certificate) {
+		c := a.Issue(template)
 		clients[name] = &c
 	}
 	add("plain", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "plain"}})
@@ -121,10 +64,10 @@ func TestClientCertificates(t *testing.T) {
 	add("server usage", ca, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	add("another authority", other, &x509.Certificate{Subject: pkix.Name{CommonName: "c"}, DNSNames: []string{"c1.test"}})
 
-	own := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}, URIs: []*url.URL{spiffe, second}})
+	own := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"a.test"}, URIs: []*url.URL{spiffe, second}})
 	hash := sha256.Sum256(clients["plain"].Certificate[0])
 	spki := sha256.Sum256(clients["plain"].Leaf.RawSubjectPublicKeyInfo)
-	trusted := "trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}"
+	trusted := "trusted_ca: {inline_string: " + inline(ca.PEM()) + "}"
 	for name, socket := range map[string]string{
 		"required":         certificateSocket(t, server, "require_client_certificate: true,", "validation_context: {"+trusted+"},"),
 		"optional":         certificateSocket(t, server, "", "validation_context: {"+trusted+"},"),
@@ -141,8 +84,8 @@ func TestClientCertificates(t *testing.T) {
 
 // TestCiphersOfClients compares what a log tells of the handshake with a client.
 func TestCiphersOfClients(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	server := ca.issue(&x509.Certificate{DNSNames: []string{"a.test"}})
+	ca := authority.New(t, "ca")
+	server := ca.Issue(&x509.Certificate{DNSNames: []string{"a.test"}})
 	b := newBench(t, planesOf(t))
 	text := fmt.Sprintf(upstreamBootstrap, "lb_policy: ROUND_ROBIN", b.up.Port(), freePort())
 	text = strings.Replace(text, "    - filters:\n", "    - transport_socket: "+certificateSocket(t, server, "", "")+"\n      filters:\n", 1)

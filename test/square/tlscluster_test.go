@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
@@ -59,14 +60,14 @@ func tlsEndpoint(port int, metadata string) string {
 // TestTLSClusters compares what becomes of requests to clusters with TLS in the
 // course of things: by which name and connection, with which socket, after retries.
 func TestTLSClusters(t *testing.T) {
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
+	ca, other := authority.New(t, "ca"), authority.New(t, "other")
 	leaf := func() *x509.Certificate {
 		return &x509.Certificate{DNSNames: []string{"a.test", "b.test", "endpoint.test"}}
 	}
-	good := serveNumbered(t, "good", ca.issue(leaf()))
-	second := serveNumbered(t, "second", ca.issue(leaf()))
-	bad := serveNumbered(t, "bad", other.issue(leaf()))
-	trusted := "validation_context: {trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}}"
+	good := serveNumbered(t, "good", ca.Issue(leaf()))
+	second := serveNumbered(t, "second", ca.Issue(leaf()))
+	bad := serveNumbered(t, "bad", other.Issue(leaf()))
+	trusted := "validation_context: {trusted_ca: {inline_string: " + inline(ca.PEM()) + "}}"
 	verified := upstreamTLS("sni: a.test,", trusted)
 	const raw = `{name: envoy.transport_sockets.raw_buffer, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}`
 	auto := func(version, names string) string {
@@ -161,9 +162,9 @@ func TestTLSClusters(t *testing.T) {
 // TestTheProtocolOfTheClientOverTLS: use_downstream_protocol_config, where the
 // handshake offers what will be spoken.
 func TestTheProtocolOfTheClientOverTLS(t *testing.T) {
-	ca := newAuthority(t, "ca")
-	port := serveNumbered(t, "service", ca.issue(&x509.Certificate{DNSNames: []string{"a.test"}}))
-	trusted := "validation_context: {trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}}"
+	ca := authority.New(t, "ca")
+	port := serveNumbered(t, "service", ca.Issue(&x509.Certificate{DNSNames: []string{"a.test"}}))
+	trusted := "validation_context: {trusted_ca: {inline_string: " + inline(ca.PEM()) + "}}"
 	settings := "transport_socket: " + upstreamTLS("sni: a.test,", trusted) + "\n    " + options("", clientOptions)
 	b := newBench(t, planesOf(t))
 	var seen []string

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/crossgate/crossgate/test/authority"
 )
 
 // tlsService is a service behind TLS, or one that should be.
@@ -23,38 +25,37 @@ type tlsService struct {
 
 // tlsServices are the services of the tests: each has its own certificate,
 // versions, protocols or manners.
-func tlsServices(t *testing.T, ca, other *authority) []tlsService {
+func tlsServices(t *testing.T, ca, other *authority.Authority) []tlsService {
 	t.Helper()
 	var out []tlsService
 	add := func(name string, cfg *tls.Config) { out = append(out, tlsService{name, serveTLS(t, cfg)}) }
-	leaf := func(a *authority, names ...string) *x509.Certificate {
+	leaf := func(names ...string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: "service"}, DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1).To4()}}
 	}
 	with := func(c ...tls.Certificate) *tls.Config { return &tls.Config{Certificates: c} }
-	good := ca.issue(leaf(ca, "server.test", "*.wild.test", "w*d.part.test"))
+	good := ca.Issue(leaf("server.test", "*.wild.test", "w*d.part.test"))
 
 	add("good", with(good))
-	rich := leaf(ca, "server.test", "other.test")
+	rich := leaf("server.test", "other.test")
 	rich.Subject.Organization, rich.Subject.Country = []string{`Acme, "Inc."`}, []string{"DE"}
 	spiffe, _ := url.Parse("spiffe://cluster.local/ns/a/sa/b")
 	rich.URIs, rich.EmailAddresses = []*url.URL{spiffe, {Scheme: "https", Host: "u.test", Path: "/;,"}}, []string{"a@b.test"}
 	rich.IPAddresses = append(rich.IPAddresses, net.ParseIP("2001:db8::1"))
-	add("many names", with(ca.issue(rich)))
-	add(lineBreak, with(ca.issue(leaf(ca, "server.test", "x\r\nx-admin: 1", "a b"))))
-	add("another authority", with(other.issue(leaf(other, "server.test"))))
-	self := newAuthority(t, "self").issue(leaf(nil, "server.test"))
+	add("many names", with(ca.Issue(rich)))
+	add(lineBreak, with(ca.Issue(leaf("server.test", "x\r\nx-admin: 1", "a b"))))
+	add("another authority", with(other.Issue(leaf("server.test"))))
+	self := authority.New(t, "self").Issue(leaf("server.test"))
 	add("signed by nobody known", with(self))
-	alone := &authority{t: t}
-	add("signed by itself", with(alone.issue(leaf(nil, "server.test"))))
-	add("for clients only", with(ca.issue(&x509.Certificate{DNSNames: []string{"server.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})))
-	add("without names", with(ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server.test"}})))
-	add("expired", with(ca.issueFor(leaf(ca, "server.test"), -2*time.Hour, -time.Hour)))
-	add("not yet valid", with(ca.issueFor(leaf(ca, "server.test"), time.Hour, 2*time.Hour)))
-	middle := ca.intermediate("middle")
-	below := middle.issue(leaf(middle, "server.test"))
+	add("signed by itself", with(authority.None(t).Issue(leaf("server.test"))))
+	add("for clients only", with(ca.Issue(&x509.Certificate{DNSNames: []string{"server.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})))
+	add("without names", with(ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "server.test"}})))
+	add("expired", with(ca.IssueFor(leaf("server.test"), -2*time.Hour, -time.Hour)))
+	add("not yet valid", with(ca.IssueFor(leaf("server.test"), time.Hour, 2*time.Hour)))
+	middle := ca.Intermediate("middle")
+	below := middle.Issue(leaf("server.test"))
 	add("without its intermediate", with(below))
 	whole := below
-	whole.Certificate = append(whole.Certificate, middle.cert.Raw)
+	whole.Certificate = append(whole.Certificate, middle.Cert.Raw)
 	add("with its intermediate", with(whole))
 
 	only := func(v uint16) *tls.Config { c := with(good); c.MinVersion, c.MaxVersion = v, v; return c }
@@ -65,7 +66,7 @@ func tlsServices(t *testing.T, ca, other *authority) []tlsService {
 	add("an old cipher", cbc)
 
 	pool := x509.NewCertPool()
-	pool.AddCert(ca.cert)
+	pool.AddCert(ca.Cert)
 	asks := func(how tls.ClientAuthType, v uint16) *tls.Config {
 		c := only(v)
 		c.ClientAuth, c.ClientCAs = how, pool

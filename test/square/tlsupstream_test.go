@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/crossgate/crossgate/test/authority"
 	"github.com/crossgate/crossgate/test/rawhttp"
 )
 
@@ -32,17 +33,16 @@ type tlsSetting struct {
 	name, socket, options string
 }
 
-func tlsSettings(t *testing.T, ca *authority) []tlsSetting {
-	trusted := "trusted_ca: {inline_string: " + inline("CERTIFICATE", ca.cert.Raw) + "}"
+func tlsSettings(t *testing.T, ca *authority.Authority) []tlsSetting {
+	trusted := "trusted_ca: {inline_string: " + inline(ca.PEM()) + "}"
 	validated := func(more string) string { return "validation_context: {" + trusted + more + "}, " }
 	names := func(kind, matcher string) string {
 		return validated(", match_typed_subject_alt_names: [{san_type: " + kind + ", matcher: {" + matcher + "}}]")
 	}
 	spiffe, _ := url.Parse("spiffe://cluster.local/ns/x/sa/y")
-	client := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "client one"}, DNSNames: []string{"c1.test", "c2.test"}, URIs: []*url.URL{spiffe}})
+	client := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "client one"}, DNSNames: []string{"c1.test", "c2.test"}, URIs: []*url.URL{spiffe}})
 	hash := sha256.Sum256(client.Certificate[0])
-	shown := "tls_certificates: [{certificate_chain: {inline_string: " + inline("CERTIFICATE", client.Certificate[0]) + "}, private_key: {inline_string: " +
-		inline("PRIVATE KEY", keyOf(t, client)) + "}}], "
+	shown := inlinePair(t, client) + ", "
 	versions := func(lo, hi string) string {
 		return "tls_params: {tls_minimum_protocol_version: " + lo + ", tls_maximum_protocol_version: " + hi + "}, "
 	}
@@ -88,7 +88,7 @@ const tlsOperators = "version %UPSTREAM_TLS_VERSION%, cipher %UPSTREAM_TLS_CIPHE
 // TestTLSToServices compares which services are reached by which settings, what
 // they see of the handshake, and what is said when they are not.
 func TestTLSToServices(t *testing.T) {
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
+	ca, other := authority.New(t, "ca"), authority.New(t, "other")
 	services, settings := tlsServices(t, ca, other), tlsSettings(t, ca)
 	var routes, clusters strings.Builder
 	for i, set := range settings {
