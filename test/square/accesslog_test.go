@@ -227,6 +227,11 @@ func byTarget(t *testing.T, planes []plane, up *rawhttp.Upstream, desk *rawhttp.
 		add("GET", target, nil, rawhttp.Plan{})
 		add("POST", target+"?unread", []byte("hello"), rawhttp.Plan{})
 	}
+	for _, size := range []int{0, 100} { // three attempts, of which all count
+		body := []byte(strings.Repeat("x", size))
+		add("GET", fmt.Sprintf("/again?%d", size), nil, rawhttp.Plan{Status: 503, Body: body})
+		add("PUT", fmt.Sprintf("/again?%d-up", size), body, rawhttp.Plan{Status: 503})
+	}
 	for _, size := range []int{0, 1, 100, 5000, 40000} {
 		body := []byte(strings.Repeat("x", size))
 		add("PUT", fmt.Sprintf("/up?%d-up", size), body, rawhttp.Plan{})
@@ -429,6 +434,7 @@ func logBootstrap(t *testing.T, up int, logs []any) []byte {
 			m{"name": "direct", "metadata": crossgate, "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
 			m{"name": "redirect", "match": m{"prefix": "/redirect"}, "redirect": m{"path_redirect": "/x"}},
 			m{"name": "dead", "match": m{"prefix": "/dead"}, "route": m{"cluster": "dead"}},
+			m{"match": m{"prefix": "/again"}, "route": m{"cluster": "up", "retry_policy": m{"retry_on": "5xx", "num_retries": 2, "retry_back_off": m{"base_interval": "0.001s"}}}},
 			m{"match": m{"prefix": "/none"}, "route": m{"cluster": "nope"}},
 			m{"name": "up", "metadata": crossgate, "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
 		}}}},
