@@ -4,35 +4,26 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/crossgate/crossgate/internal/fetch"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 // TestSimulator plays random calls and answers (SIMULATOR_N of them, from SIMULATOR_SEED) in a real Chromium and in the
 // simulator.
 func TestSimulator(t *testing.T) {
-	n, seed := number(t, "SIMULATOR_N", 400), number(t, "SIMULATOR_SEED", 20261125)
+	n, seed := tool.Number(t, "SIMULATOR_N", 400), tool.Seed(t, "SIMULATOR_SEED", 20261125)
 	p := newPlayground(t)
 	tab := start(t, nil, nil).open(p.origins.Page + "/")
 	for i := range n {
-		g := &situations{rand.New(rand.NewPCG(uint64(seed), uint64(i))), p}
+		g := &situations{rand.New(rand.NewPCG(seed, uint64(i))), p}
 		s := g.situation(fmt.Sprintf("/%d", i))
 		if diff := p.compare(tab, s); diff != "" {
 			t.Errorf("SIMULATOR_SEED=%d, situation %d: %+v\n%s", seed, i, s.call, diff)
 		}
 	}
-}
-
-func number(t *testing.T, variable string, otherwise int) int {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv(variable), strconv.Itoa(otherwise)))
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
 }
 
 // situations makes random situations, of values that are near a decision.

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/crossgate/crossgate/internal/source"
 	"github.com/crossgate/crossgate/internal/translate"
 	"github.com/crossgate/crossgate/test/gate"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 func TestMain(m *testing.M) {
@@ -34,13 +33,13 @@ const perGateway = 50
 
 // TestAnswers compares explanations with a gateway: EXPLAIN_N configurations and calls, from EXPLAIN_SEED.
 func TestAnswers(t *testing.T) {
-	n, seed := number(t, "EXPLAIN_N", 1000), number(t, "EXPLAIN_SEED", 20261125)
+	n, seed := tool.Number(t, "EXPLAIN_N", 1000), tool.Seed(t, "EXPLAIN_SEED", 20261125)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	t.Cleanup(service.Close)
 	for round := range (n + perGateway - 1) / perGateway {
-		g := generator{rand.New(rand.NewPCG(uint64(seed), uint64(round)))}
+		g := generator{rand.New(rand.NewPCG(seed, uint64(round)))}
 		compare(t, g, round%2 == 0, service.Listener.Addr().String(), fmt.Sprintf("EXPLAIN_SEED=%d, round %d", seed, round))
 	}
 }
@@ -106,12 +105,4 @@ func answer(t *testing.T, address string, h *advise.Hop) string {
 	}
 	slices.Sort(got.Answer)
 	return said(&got)
-}
-
-func number(t *testing.T, variable string, otherwise int) int {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv(variable), strconv.Itoa(otherwise)))
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
 }

@@ -10,7 +10,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -34,6 +33,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 // generated is the number of dumps that TestGenerated makes; ISTIOCTL_N is
@@ -46,14 +47,7 @@ const generated = 6
 // name of the test.
 func TestGenerated(t *testing.T) {
 	bin := real.Require(t)
-	n := generated
-	if s := os.Getenv("ISTIOCTL_N"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for seed := range n {
+	for seed := range tool.Number(t, "ISTIOCTL_N", generated) {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			g := &generator{t: t, r: rand.New(rand.NewPCG(uint64(seed), 7))}
 			w := map[string]string{"PORT": "8080", "ADDRESS": "10.0.0.1", "ROUTE": g.routeName(), "CLUSTER": g.clusterName()}

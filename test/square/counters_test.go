@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -302,10 +301,7 @@ func TestCounters(t *testing.T) {
 // TestCountersOfManyRequests does the same with requests of all kinds in random
 // order.
 func TestCountersOfManyRequests(t *testing.T) {
-	n := 100
-	if v, err := strconv.Atoi(os.Getenv("SQUARE_N")); err == nil {
-		n = min(n, v)
-	}
+	n := min(100, tool.Number(t, "SQUARE_N", 100))
 	b := newBench(t, planesOf(t))
 	corners := b.corners(countersText(t, b))
 	before := countersBefore(t, corners)

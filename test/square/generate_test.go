@@ -2,8 +2,6 @@ package square
 
 import (
 	"bytes"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 const (
@@ -28,21 +27,10 @@ const (
 	shrinkLimit = 40 * time.Second
 )
 
-// number reads a number from the environment.
-func number(t *testing.T, name string, def uint64) uint64 {
+// generated reads how many requests are generated, and from which seed.
+func generated(t *testing.T) (n int, seed uint64) {
 	t.Helper()
-	s := os.Getenv(name)
-	if s == "" {
-		return def
-	}
-	if s == "random" {
-		return rand.Uint64()
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
+	return tool.Number(t, "SQUARE_N", 2000), tool.Seed(t, "SQUARE_SEED", 1)
 }
 
 // TestGenerated sends $SQUARE_N generated requests (2,000) to as many generated
@@ -50,7 +38,7 @@ func number(t *testing.T, name string, def uint64) uint64 {
 // the engine with Envoy. A difference is made small and printed as a script.
 func TestGenerated(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000)), number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
 	g := newGenerator(seed)
 	policies := make([]*corsv3.CorsPolicy, tables) // the first one stays without
 	for i := 1; i < tables; i++ {
@@ -68,7 +56,7 @@ func TestGenerated(t *testing.T) {
 // translates them; both corners run its translation.
 func TestGeneratedRoutes(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000)), number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
 	g := newGenerator(seed)
 	b := newBench(t, planes)
 	bin := gate.Binary(t)
@@ -82,7 +70,7 @@ func TestGeneratedRoutes(t *testing.T) {
 // managers with different options.
 func TestGeneratedTables(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000)), number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
 	g := newGenerator(seed)
 	b := newBench(t, planes)
 	b.layout = func(sites []*site) ([]byte, map[*site]address, error) { return layoutHosts(sites, b.up.Port(), b.dead) }
@@ -93,7 +81,8 @@ func TestGeneratedTables(t *testing.T) {
 // $SQUARE_N requests.
 func TestGeneratedMutations(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000))/2, number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
+	n /= 2
 	g := newGenerator(seed)
 	b := newBench(t, planes)
 	b.layout = func(sites []*site) ([]byte, map[*site]address, error) { return layoutHosts(sites, b.up.Port(), b.dead) }

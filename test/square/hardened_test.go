@@ -21,7 +21,7 @@ const perGuarded = 20 // requests to one host
 // internal/cors. A fifth of the requests goes over HTTP/2.
 func TestHardened(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000)), number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
 	t.Logf("SQUARE_SEED=%d SQUARE_N=%d", seed, n)
 	g := newGenerator(seed)
 	b := newBench(t, planes)

@@ -16,7 +16,8 @@ import (
 // TestGeneratedHTTP2 is TestGenerated over HTTP/2.
 func TestGeneratedHTTP2(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000))/4, number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
+	n /= 4
 	g := newGenerator(seed)
 	policies := make([]*corsv3.CorsPolicy, tables)
 	for i := 1; i < tables; i++ {
@@ -33,7 +34,8 @@ func TestGeneratedHTTP2(t *testing.T) {
 // TestGeneratedRoutesHTTP2 is TestGeneratedRoutes over HTTP/2.
 func TestGeneratedRoutesHTTP2(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000))/4, number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
+	n /= 4
 	g := newGenerator(seed)
 	b := newBench(t, planes)
 	b.http2 = true

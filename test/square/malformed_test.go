@@ -16,7 +16,8 @@ const (
 // connection of its own.
 func TestGeneratedMalformed(t *testing.T) {
 	planes := planesOf(t)
-	n, seed := int(number(t, "SQUARE_N", 2000))/2, number(t, "SQUARE_SEED", 1)
+	n, seed := generated(t)
+	n /= 2
 	g := newGenerator(seed)
 	b := newBench(t, planes)
 	b.mode, b.limit = fresh, malformedWait

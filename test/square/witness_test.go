@@ -17,6 +17,7 @@ import (
 	attackers "github.com/crossgate/crossgate/test/attack"
 	"github.com/crossgate/crossgate/test/gate"
 	"github.com/crossgate/crossgate/test/rawhttp"
+	"github.com/crossgate/crossgate/test/tool"
 )
 
 // allowance is the one origin of a host's policy.
@@ -286,7 +287,7 @@ func TestAttackOrigins(t *testing.T) {
 // them.
 func TestLanguages(t *testing.T) {
 	b := newBench(t, planesOf(t))
-	r := rand.New(rand.NewPCG(number(t, "SQUARE_SEED", 1), 3))
+	r := rand.New(rand.NewPCG(tool.Seed(t, "SQUARE_SEED", 1), 3))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	var list []allowance
 	var languages []*origin.Language
