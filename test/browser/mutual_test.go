@@ -91,7 +91,7 @@ data: {ca.crt: %s}
 // address.
 func mutualEnvoy(t *testing.T, s *stage, config string) string {
 	t.Helper()
-	admin, offset := freePort(t), s.gate.Offset()+1000
+	admin, offset := gate.FreePort(t), s.gate.Offset()+1000
 	file := filepath.Join(t.TempDir(), "bootstrap.json")
 	out, err := exec.Command(gate.Binary(t), "translate", config, "--as", "bootstrap", "-o", file,
 		"--port-offset", strconv.Itoa(offset), "--admin-address", fmt.Sprintf("127.0.0.1:%d", admin-offset),
@@ -120,16 +120,6 @@ func mutualEnvoy(t *testing.T, s *stage, config string) string {
 		t.Fatal(err)
 	}
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(8443+offset))
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // client is a certificate for a browser.

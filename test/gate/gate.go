@@ -127,3 +127,14 @@ func accepts(addr string) bool {
 
 // Offset returns the --port-offset that the gateway runs with.
 func (g *Gate) Offset() int { return g.offset }
+
+// FreePort returns a port of the loopback address that nobody uses.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}

@@ -3,7 +3,6 @@ package istioctl
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -177,7 +176,7 @@ func TestInstance(t *testing.T) {
 func TestEnvoyDump(t *testing.T) {
 	bin, envoyBin := real.Require(t), envoy.Require(t)
 	dir := config(t)
-	admin, offset := freePort(t), 21000
+	admin, offset := gate.FreePort(t), 21000
 	file := filepath.Join(t.TempDir(), "envoy.json")
 	translate(t, dir, "--as", "bootstrap", "-o", file, "--port-offset", strconv.Itoa(offset), "--admin-address", fmt.Sprintf("127.0.0.1:%d", admin-offset))
 	p, err := envoy.Start(envoyBin, file)
@@ -222,14 +221,4 @@ func fetch(t *testing.T, port int, path string) []byte {
 		t.Fatalf("%s: %s %v", path, resp.Status, err)
 	}
 	return body
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
