@@ -33,9 +33,8 @@ spec:
               log_format: {json_format: {route: "%ROUTE_NAME%", code: "%RESPONSE_CODE%", details: "%RESPONSE_CODE_DETAILS%", flags: "%RESPONSE_FLAGS%"}}
 `
 
-// reasonsScript asks for every reason once. The comment of a request is what the
-// access log has to say.
-const reasonsScript = `-- config.yaml --
+// upConfig begins the configuration of a script with the service up.test.
+const upConfig = `-- config.yaml --
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: up}
@@ -45,7 +44,11 @@ spec:
   ports: [{number: 80, name: http, protocol: HTTP}]
   endpoints: [{address: 127.0.0.1, ports: {http: $upstream}}]
 ---
-apiVersion: networking.istio.io/v1
+`
+
+// reasonsScript asks for every reason once. The comment of a request is what the
+// access log has to say.
+const reasonsScript = upConfig + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: vs, annotations: {crossgate.dev/enforce: block}}
 spec:
@@ -120,17 +123,7 @@ GET /nowhere
 `
 
 // trialScript does so for a level and a policy on trial, which are served.
-const trialScript = `-- config.yaml --
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: up}
-spec:
-  hosts: [up.test]
-  resolution: STATIC
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  endpoints: [{address: 127.0.0.1, ports: {http: $upstream}}]
----
-apiVersion: networking.istio.io/v1
+const trialScript = upConfig + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: vs, annotations: {crossgate.dev/report-only: block}}
 spec:
