@@ -229,24 +229,31 @@ func (c *chromium) open(url string) *page {
 	p := &page{c, attached.SessionID}
 	c.must(p.session, "Network.enable", nil, nil)
 	c.must(p.session, "Log.enable", nil, nil)
+	if err := p.visit(url); err != nil {
+		c.t.Fatal(err)
+	}
+	return p
+}
+
+// visit shows another document in the tab.
+func (p *page) visit(url string) error {
+	p.c.t.Helper()
 	var went struct {
 		ErrorText string `json:"errorText"`
 	}
-	c.must(p.session, "Page.navigate", fields{"url": url}, &went)
+	p.c.must(p.session, "Page.navigate", fields{"url": url}, &went)
 	if went.ErrorText != "" {
-		c.t.Fatalf("%s: %s", url, went.ErrorText)
+		return fmt.Errorf("%s: %s", url, went.ErrorText)
 	}
-	deadline := time.Now().Add(answerLimit)
-	for {
+	for deadline := time.Now().Add(answerLimit); ; time.Sleep(20 * time.Millisecond) {
 		var shown bool
 		p.eval(fmt.Sprintf("location.href === %q && document.readyState === 'complete'", url), &shown)
 		if shown {
-			return p
+			return nil
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("%s does not load", url)
+			return fmt.Errorf("%s does not load", url)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
