@@ -123,7 +123,7 @@ func (s *stream) preparePath() bool {
 		s.manager.stats.RqPathSent.Inc()
 		h := s.beginReply(307, "path_normalization_failed")
 		s.mutateEarly(h)
-		h.Set(hLocation, s.path)
+		s.appendTo(h, hLocation, ",", s.path)
 		s.describe(h, nil)
 		return false
 	}
