@@ -78,8 +78,8 @@ func mask(f rawhttp.Field) string {
 	case "x-envoy-upstream-service-time":
 		return "<ms>"
 	case "x-envoy-expected-rq-timeout-ms":
-		// The first try gets the configured value, a retry what is left of it.
-		if n, err := strconv.Atoi(f.Value); err == nil && n%100 != 0 {
+		// The first try gets the configured value, a retry what is left of it, which may be just 100 ms less.
+		if n, err := strconv.Atoi(f.Value); err == nil && (n%100 != 0 || n > 1000 && n%1000 >= 500) {
 			return strconv.Itoa((n/1000 + 1) * 1000)
 		}
 	case "x-forwarded-for", "x-envoy-external-address":

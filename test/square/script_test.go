@@ -108,6 +108,7 @@ func TestAnswerLines(t *testing.T) {
 				{Name: "x-forwarded-for", Value: "10.0.0.1,192.0.2.2"},
 				{Name: "x-envoy-expected-rq-timeout-ms", Value: "15000"},
 				{Name: "x-envoy-expected-rq-timeout-ms", Value: "14998"},
+				{Name: "x-envoy-expected-rq-timeout-ms", Value: "14900"},
 			},
 		}},
 	}
@@ -121,6 +122,7 @@ trailer T: 1
 upstream api received: GET /
 x-request-id: <uuid>
 x-forwarded-for: <ip>,<ip>
+x-envoy-expected-rq-timeout-ms: 15000
 x-envoy-expected-rq-timeout-ms: 15000
 x-envoy-expected-rq-timeout-ms: 15000`
 	if diff := cmp.Diff(strings.Split(want, "\n"), a.Lines()); diff != "" {
