@@ -91,7 +91,7 @@ func Codes() []Code {
 		{"CG0013", "Two VirtualServices of one host have a route for every path, and only the first gets requests."},
 		{"CG0201", "A field asks for what is not translated yet; what depends on it is left out."},
 		{"CG0202", "The Gateway or EnvoyFilter is for other workloads than this one."},
-		{"CG0204", "A destination has no endpoints; requests to it are answered 503."},
+		{"CG0204", "A destination has no endpoints, or none that a gateway can know (PASSTHROUGH); requests to it are answered 503."},
 		{"CG0205", "A Secret was taken from the Gateway's own namespace and not from the workload's."},
 		{"CG0206", "An --upstream names no service, or one twice."},
 		{"CG0207", "A VirtualService or DestinationRule has no effect on this gateway."},

@@ -138,17 +138,24 @@ func (c *compiler) compileClusters(prev *upstream.Set) {
 		c.report("", "", err)
 	}
 	c.prog.clusters, c.prog.sockets = set, c.sockets
-	c.prog.http2At = map[string]diag.Pos{}
+	c.prog.http2At, c.prog.balancedAt = map[string]diag.Pos{}, map[string]diag.Pos{}
 	for _, cl := range usable {
-		if built := set.Cluster(cl.GetName()); built == nil || !built.HTTP2 {
-			continue
+		built := set.Cluster(cl.GetName())
+		if built != nil && built.HTTP2 {
+			c.prog.http2At[built.Name] = c.clusterPos(built.Name, xds.ClusterHTTP2Key)
 		}
-		pos, ok := c.snap.Origins[xds.ClusterHTTP2Key(cl.GetName())]
-		if !ok {
-			pos = c.snap.Origins[xds.ClusterKey(cl.GetName())]
+		if built != nil && built.ByDestination {
+			c.prog.balancedAt[built.Name] = c.clusterPos(built.Name, xds.ClusterBalanceKey)
 		}
-		c.prog.http2At[cl.GetName()] = pos
 	}
+}
+
+// clusterPos is where a property of a cluster was asked for, or else the cluster.
+func (c *compiler) clusterPos(cluster string, key func(string) string) diag.Pos {
+	if pos, ok := c.snap.Origins[key(cluster)]; ok {
+		return pos
+	}
+	return c.snap.Origins[xds.ClusterKey(cluster)]
 }
 
 // findSlots gives every filter name of the snapshot a place in the settings of

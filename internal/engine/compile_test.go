@@ -121,6 +121,7 @@ func TestRefusedClusters(t *testing.T) {
 	for _, tt := range []struct{ field, want string }{
 		{`transport_socket: {name: envoy.transport_sockets.tls}`, "transport_socket"},
 		{`lb_policy: MAGLEV`, "lb_policy MAGLEV"},
+		{`lb_policy: CLUSTER_PROVIDED`, "lb_policy CLUSTER_PROVIDED does not go with type STATIC"},
 		{`transport_socket: {name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, common_tls_context: {validation_context: {trusted_ca: {filename: /dev/null}}}}}`, "/dev/null is no regular file"},
 		{`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http_protocol_options: {send_fully_qualified_url: true}}}}`, "send_fully_qualified_url"},
 		{`health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]`, "health_checks"},
@@ -133,6 +134,21 @@ func TestRefusedClusters(t *testing.T) {
 		}
 		if r := b.dial().Do(get("/", ""), "GET"); r.Status != 503 {
 			t.Errorf("%s: %d, want 503", tt.field, r.Status)
+		}
+	}
+}
+
+// TestRefusedOriginalDestinations: as in Envoy, hosts that are where a client meant to go
+// are neither chosen in another way nor listed.
+func TestRefusedOriginalDestinations(t *testing.T) {
+	for fields, want := range map[string]string{
+		"":                            "lb_policy ROUND_ROBIN does not go with type ORIGINAL_DST",
+		"lb_policy: CLUSTER_PROVIDED": "load_assignment does not go with type ORIGINAL_DST",
+		"lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true}": "original_dst_lb_config",
+	} {
+		config := strings.Replace(bootstrap("", plainRoute, ""), "    type: STATIC\n", "    type: ORIGINAL_DST\n    "+strings.ReplaceAll(fields, ", ", "\n    ")+"\n", 1)
+		if _, diags := Compile(loadText(t, config)); !mentions(diags, want) {
+			t.Errorf("%s: no error with %q: %v", fields, want, diags)
 		}
 	}
 }

@@ -149,15 +149,8 @@ func checkCluster(c *clusterv3.Cluster) error {
 	if err := unsupported(c); err != nil {
 		return err
 	}
-	switch c.GetType() {
-	case clusterv3.Cluster_STATIC, clusterv3.Cluster_EDS, clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_LOGICAL_DNS:
-	default:
-		return fmt.Errorf("type %s is not supported", c.GetType())
-	}
-	switch c.GetLbPolicy() {
-	case clusterv3.Cluster_ROUND_ROBIN, clusterv3.Cluster_LEAST_REQUEST, clusterv3.Cluster_RANDOM:
-	default:
-		return fmt.Errorf("lb_policy %s is not supported", c.GetLbPolicy())
+	if err := checkHosts(c); err != nil {
+		return err
 	}
 	o, err := upstream.ProtocolOptions(c)
 	if err != nil {
@@ -172,6 +165,34 @@ func checkCluster(c *clusterv3.Cluster) error {
 		return errors.New("HTTP/3 to services is not supported")
 	case o.GetAutoConfig() != nil:
 		return errors.New("a protocol to services that depends on ALPN is not supported")
+	}
+	return nil
+}
+
+// checkHosts refuses ways to find hosts, and to choose among them, that are not
+// known. As in Envoy, hosts that are where a client meant to go are chosen in no
+// other way, and cannot be listed.
+func checkHosts(c *clusterv3.Cluster) error {
+	provided := c.GetLbPolicy() == clusterv3.Cluster_CLUSTER_PROVIDED
+	switch c.GetType() {
+	case clusterv3.Cluster_STATIC, clusterv3.Cluster_EDS, clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_LOGICAL_DNS:
+	case clusterv3.Cluster_ORIGINAL_DST:
+		if !provided {
+			return fmt.Errorf("lb_policy %s does not go with type ORIGINAL_DST, which needs CLUSTER_PROVIDED", c.GetLbPolicy())
+		}
+		if c.GetLoadAssignment() != nil {
+			return errors.New("load_assignment does not go with type ORIGINAL_DST")
+		}
+		return nil
+	default:
+		return fmt.Errorf("type %s is not supported", c.GetType())
+	}
+	switch c.GetLbPolicy() {
+	case clusterv3.Cluster_ROUND_ROBIN, clusterv3.Cluster_LEAST_REQUEST, clusterv3.Cluster_RANDOM:
+	case clusterv3.Cluster_CLUSTER_PROVIDED:
+		return fmt.Errorf("lb_policy CLUSTER_PROVIDED does not go with type %s", c.GetType())
+	default:
+		return fmt.Errorf("lb_policy %s is not supported", c.GetLbPolicy())
 	}
 	return nil
 }

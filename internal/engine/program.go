@@ -27,8 +27,9 @@ type Program struct {
 
 	altNames map[string]string // of clusters in statistics and logs, by their names
 
-	http2At map[string]diag.Pos // where clusters are said to speak HTTP/2
-	said    sync.Map            // the clusters that notHTTP2 has named
+	http2At    map[string]diag.Pos // where clusters are said to speak HTTP/2
+	balancedAt map[string]diag.Pos // where clusters are said to choose by destination
+	said       sync.Map            // the clusters that were named, and for what
 }
 
 // notHTTP2 tells an operator, once for each cluster of a program, why its requests
@@ -39,6 +40,15 @@ func (p *Program) notHTTP2(log *slog.Logger, cluster string) {
 	}
 	log.Warn("the service does not speak HTTP/2, which its configuration asks for: requests to it fail with 502",
 		"cluster", cluster, "position", p.http2At[cluster].String())
+}
+
+// noDestination tells an operator, once for each cluster of a program, why its
+// requests have nowhere to go. Envoy says so for each request.
+func (p *Program) noDestination(log *slog.Logger, cluster string) {
+	if _, said := p.said.LoadOrStore("destination "+cluster, true); !said {
+		log.Warn("requests to a cluster go where their clients meant to, which is not known of clients that connect to the gateway itself: they fail with 503",
+			"cluster", cluster, "position", p.balancedAt[cluster].String())
+	}
 }
 
 // lostCopy tells an operator, once for each cluster of a program, that a mirror does

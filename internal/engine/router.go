@@ -135,6 +135,9 @@ func (s *stream) attempt() failure {
 	}
 	h := c.Pick(tried, again)
 	if h == nil {
+		if c.ByDestination {
+			s.prog.noDestination(s.peer.engine.log, c.Name)
+		}
 		return failNoHost
 	}
 	if again > 0 && !slices.Contains(tried, h) {

@@ -62,21 +62,11 @@ func (b *clusterBuilder) transportSecurity(c *clusterv3.Cluster, in *networking.
 
 // tlsPath is where the settings in effect are written.
 func (b *clusterBuilder) tlsPath(in *networking.ClientTLSSettings) (*resource.Resource, string) {
-	for _, p := range []struct {
-		policy *networking.TrafficPolicy
-		from   *resource.Resource
-		path   string
-	}{{b.sub.policy, b.sub.from, b.sub.path + ".trafficPolicy"}, {b.rule.policy, b.rule.policyFrom, "spec.trafficPolicy"}} {
-		if p.policy.GetTls() == in {
-			return p.from, p.path + ".tls"
-		}
-		for i, ps := range p.policy.GetPortLevelSettings() {
-			if ps.GetTls() == in {
-				return p.from, at(p.path+".portLevelSettings", i) + ".tls"
-			}
-		}
+	from, path := b.written(func(s settings) bool { return s.GetTls() == in })
+	if path != "" {
+		path += ".tls"
 	}
-	return b.rule.Resource, ""
+	return from, path
 }
 
 // originate makes the settings of TLS that starts at the gateway.

@@ -73,10 +73,7 @@ type clusterBuilder struct {
 }
 
 func (b *clusterBuilder) build() {
-	b.policy = &networking.TrafficPolicy{}
-	if b.rule != nil {
-		b.policy = effectivePolicy(b.rule.policy, b.sub.policy, b.port.number)
-	}
+	b.effective()
 	name := xds.ClusterName(b.port.number, b.sub.name, b.svc.host)
 	c := &clusterv3.Cluster{
 		Name:           name,
@@ -98,8 +95,21 @@ func (b *clusterBuilder) build() {
 	}
 	b.t.out.Clusters = append(b.t.out.Clusters, c)
 	b.t.out.Origins[xds.ClusterKey(name)] = b.svc.Resource.Position("spec.ports")
-	if b.policy.GetConnectionPool().GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
-		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = b.rule.policyFrom.Position("spec.trafficPolicy.connectionPool.http.h2UpgradePolicy")
+	if pool := b.policy.GetConnectionPool(); pool.GetHttp().GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
+		from, path := b.written(func(s settings) bool { return s.GetConnectionPool() == pool })
+		b.t.out.Origins[xds.ClusterHTTP2Key(name)] = from.Position(path + ".connectionPool.http.h2UpgradePolicy")
+	}
+	if lb := b.byDestination(); lb != nil {
+		from, path := b.balancedAt(lb)
+		b.t.out.Origins[xds.ClusterBalanceKey(name)] = from.Position(path)
+	}
+}
+
+// effective finds the policy of the cluster.
+func (b *clusterBuilder) effective() {
+	b.policy = &networking.TrafficPolicy{}
+	if b.rule != nil {
+		b.policy = effectivePolicy(b.rule.policy, b.sub.policy, b.port.number)
 	}
 }
 

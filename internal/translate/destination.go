@@ -52,6 +52,15 @@ func (t *translator) checkDestination(b *routeBuilder, dst *networking.Destinati
 	if !ok {
 		return // The check of references says so.
 	}
+	cluster := &clusterBuilder{t: t, svc: svc, port: sp, sub: sub, rule: t.ruleFor(svc.host, svc.Namespace)}
+	cluster.effective()
+	if lb := cluster.byDestination(); lb != nil {
+		from, at := cluster.balancedAt(lb)
+		t.reportOnce(diag.Warning, CodeNoEndpoints, from, at,
+			"PASSTHROUGH sends requests to the address that the client meant, which a gateway does not know: those to %s port %d are answered 503; ROUND_ROBIN or another balancer sends them to the endpoints",
+			strings.TrimSuffix(host+" subset "+dst.GetSubset(), " subset "), port)
+		return
+	}
 	if !slices.ContainsFunc(svc.endpointsFor(sp, sub), endpoint.takesTraffic) {
 		// The Service of a cluster has its endpoints there: nothing to repair.
 		report(diag.Info, CodeNoEndpoints, ".host", "%s has no endpoints in the input, so requests are answered 503; to send them somewhere add %s",

@@ -9,6 +9,8 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/crossgate/crossgate/internal/resource"
 )
 
 // loadBalancing sets how the cluster chooses among its hosts; istiod's default
@@ -19,12 +21,9 @@ func (b *clusterBuilder) loadBalancing(c *clusterv3.Cluster, lb *networking.Load
 	} else {
 		localityWeights(c, lb.GetLocalityLbSetting())
 	}
-	if b.sub.name != "" && b.rule != nil {
-		if whole := effectivePolicy(b.rule.policy, nil, b.port.number); passthrough(whole) {
-			// A subset is found as the whole service is.
-			originalDestination(c)
-			return
-		}
+	if passthrough(b.wholeService()) {
+		originalDestination(c)
+		return
 	}
 	switch lb.GetSimple() {
 	case networking.LoadBalancerSettings_RANDOM:
@@ -43,6 +42,35 @@ func (b *clusterBuilder) loadBalancing(c *clusterv3.Cluster, lb *networking.Load
 		}
 	}
 	consistentHash(c, lb.GetConsistentHash())
+}
+
+// wholeService is the policy that holds for all endpoints of the service of a
+// subset, nil without one. A subset is found as the whole service is.
+func (b *clusterBuilder) wholeService() *networking.TrafficPolicy {
+	if b.sub.name == "" || b.rule == nil {
+		return nil
+	}
+	return effectivePolicy(b.rule.policy, nil, b.port.number)
+}
+
+// byDestination returns the settings that send requests to the address that the
+// client connected to, or nil if none do.
+func (b *clusterBuilder) byDestination() *networking.LoadBalancerSettings {
+	if b.svc.resolution == networking.ServiceEntry_DYNAMIC_DNS {
+		return nil // The request names the address.
+	}
+	for _, p := range []*networking.TrafficPolicy{b.wholeService(), b.policy} {
+		if passthrough(p) {
+			return p.GetLoadBalancer()
+		}
+	}
+	return nil
+}
+
+// balancedAt is where the kind of balancing is written.
+func (b *clusterBuilder) balancedAt(lb *networking.LoadBalancerSettings) (*resource.Resource, string) {
+	from, path := b.written(func(s settings) bool { return s.GetLoadBalancer() == lb })
+	return from, path + ".loadBalancer.simple"
 }
 
 // passthrough reports whether a policy sends requests to the address that the

@@ -280,3 +280,30 @@ func portPolicy(p *networking.TrafficPolicy, port uint32) (*networking.TrafficPo
 		Tls: p.GetTls(), ProxyProtocol: p.GetProxyProtocol(), RetryBudget: p.GetRetryBudget(),
 	}, false
 }
+
+// settings are what a policy and its settings for a port both have.
+type settings interface {
+	GetConnectionPool() *networking.ConnectionPoolSettings
+	GetLoadBalancer() *networking.LoadBalancerSettings
+	GetTls() *networking.ClientTLSSettings
+}
+
+// written finds the settings that hold what is in effect, and is shared with the
+// policy that is: the object and the path there. Without them the path is empty.
+func (b *clusterBuilder) written(holds func(settings) bool) (*resource.Resource, string) {
+	for _, p := range []struct {
+		policy *networking.TrafficPolicy
+		from   *resource.Resource
+		path   string
+	}{{b.sub.policy, b.sub.from, b.sub.path + ".trafficPolicy"}, {b.rule.policy, b.rule.policyFrom, "spec.trafficPolicy"}} {
+		if holds(p.policy) {
+			return p.from, p.path
+		}
+		for i, ps := range p.policy.GetPortLevelSettings() {
+			if holds(ps) {
+				return p.from, at(p.path+".portLevelSettings", i)
+			}
+		}
+	}
+	return b.rule.Resource, ""
+}

@@ -23,6 +23,10 @@ type Cluster struct {
 	HTTP2 bool
 	// ByName says that connections depend on what a request calls the service.
 	ByName bool
+	// ByDestination says that a request goes to the address that its client meant
+	// (ORIGINAL_DST). Who is connected to directly does not know it, so that the
+	// cluster has no hosts.
+	ByDestination bool
 	// LikeClient says that they speak the protocol of the client of each request.
 	LikeClient bool
 	// Trailers says that trailers pass in HTTP/1.1 (enable_trailers), ProperCase

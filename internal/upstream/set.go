@@ -101,6 +101,9 @@ func newCluster(s, prev *Set, c *clusterv3.Cluster, load *endpointv3.ClusterLoad
 		return nil, errors.New("load_assignment: policy.drop_overloads is not supported")
 	}
 	out.balance = newBalance(c, load)
+	if c.GetType() == clusterv3.Cluster_ORIGINAL_DST {
+		out.ByDestination, out.balance.panicPercent = true, 0 // Envoy's balancer of such clusters knows no panic
+	}
 	old := prev.unchanged(c)
 	if old != nil {
 		out.limits, out.outliers = old.limits, old.outliers

@@ -60,6 +60,9 @@ func ClusterKey(name string) string { return "cluster/" + name }
 // ClusterHTTP2Key is the key of what makes a cluster speak HTTP/2.
 func ClusterHTTP2Key(name string) string { return "http2/" + name }
 
+// ClusterBalanceKey is the key of what says how a cluster chooses among its hosts.
+func ClusterBalanceKey(name string) string { return "balance/" + name }
+
 // SecretKey is the key of a TLS secret.
 func SecretKey(name string) string { return "secret/" + name }
 

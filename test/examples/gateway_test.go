@@ -136,7 +136,7 @@ func (s *sandbox) serveEnvoy(t *testing.T, bin string, args []string) (stop func
 	if out, err := translate.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", translate.Args, err, out)
 	}
-	cmd := s.command(bin, "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "-l", "error")
+	cmd := s.command(bin, "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "-l", "error", "--file-flush-interval-msec", "100")
 	url := fmt.Sprintf("http://127.0.0.1:%d/ready", 15000+s.offset)
 	return s.start(t, cmd, func(*envoy.Process) bool {
 		resp, err := http.Get(url)

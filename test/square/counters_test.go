@@ -47,6 +47,7 @@ static_resources:
   - {name: retried, load_assignment: {cluster_name: retried, endpoints: [{lb_endpoints: [%[2]s]}]}}
   - {name: dead, connect_timeout: 1s, load_assignment: {cluster_name: dead, endpoints: [{lb_endpoints: [%[3]s]}]}}
   - {name: empty, load_assignment: {cluster_name: empty}}
+  - {name: original, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, circuit_breakers: {thresholds: [{max_requests: 7}]}, outlier_detection: {enforcing_success_rate: 0}}
   - {name: norequests, circuit_breakers: {thresholds: [{max_requests: 0}]}, load_assignment: {cluster_name: norequests, endpoints: [{lb_endpoints: [%[2]s]}]}}
   - {name: noretries, circuit_breakers: {thresholds: [{max_retries: 0}]}, load_assignment: {cluster_name: noretries, endpoints: [{lb_endpoints: [%[2]s]}]}}
   - {name: ejected, outlier_detection: {consecutive_5xx: 3, max_ejection_percent: 100, enforcing_success_rate: 0, base_ejection_time: 300s}, common_lb_config: {healthy_panic_threshold: {}}, load_assignment: {cluster_name: ejected, endpoints: [{lb_endpoints: [%[2]s]}]}}
@@ -94,6 +95,9 @@ const countersListener = `  - name: %[1]s
               - {match: {prefix: /fault}, route: {cluster: up}, typed_per_filter_config: {envoy.filters.http.fault: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 0.05s, percentage: {numerator: 100}}, abort: {http_status: 418, percentage: {numerator: 100}}}}}
               - {match: {prefix: /dead}, route: {cluster: dead}}
               - {match: {prefix: /empty}, route: {cluster: empty}}
+              - {match: {prefix: /original/retry}, route: {cluster: original, retry_policy: {retry_on: "5xx,reset,connect-failure", num_retries: 2}}}
+              - {match: {prefix: /original}, route: {cluster: original}}
+              - {match: {prefix: /mirrored}, route: {cluster: up, request_mirror_policies: [{cluster: original}]}}
               - {match: {prefix: /norequests}, route: {cluster: norequests}}
               - {match: {prefix: /noretries}, route: {cluster: noretries, retry_policy: {retry_on: 5xx, num_retries: 2}}}
               - {match: {prefix: /ejected}, route: {cluster: ejected}}
@@ -228,6 +232,10 @@ var countedKinds = []kindOf{
 	{name: "redirect", do: asked("GET", "/redirect", rawhttp.Plan{})},
 	{name: "no cluster", do: asked("GET", "/nocluster", rawhttp.Plan{})},
 	{name: "empty cluster", do: asked("GET", "/empty", rawhttp.Plan{})},
+	{name: "original destination", do: asked("GET", "/original", rawhttp.Plan{})},
+	{name: "original destination of a header", do: asked("GET", "/original", rawhttp.Plan{}, "x-envoy-original-dst-host", "127.0.0.1:1")},
+	{name: "original destination, retried", do: asked("GET", "/original/retry", rawhttp.Plan{})},
+	{name: "mirrored to the original destination", do: asked("GET", "/mirrored", rawhttp.Plan{})},
 	{name: "dead", do: asked("GET", "/dead", rawhttp.Plan{})},
 	{name: "dead, retried", do: asked("GET", "/dead/retry", rawhttp.Plan{})},
 	{name: "retry with success", do: asked("GET", "/retry", rawhttp.Plan{FailFirst: 1, FailStatus: 500})},
