@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,55 @@ func TestParseWrk(t *testing.T) {
 	}
 }
 
+// h2loadOutput was printed by h2load of nghttp2 1.52.0; the counts of what went wrong
+// are from another run.
+const h2loadOutput = `starting benchmark...
+TLS Protocol: TLSv1.3
+Cipher: TLS_AES_128_GCM_SHA256
+Server Temp Key: X25519 253 bits
+Application protocol: h2
+Main benchmark duration is over for thread #0. Stopping all clients.
+
+finished in 1.00s, 52411.00 req/s, 870.58KB/s
+requests: 52411 total, 52415 started, 52411 done, 52411 succeeded, 7 failed, 2 errored, 1 timeout
+status codes: 52401 2xx, 3 3xx, 5 4xx, 0 5xx
+traffic: 870.58KB (891479) total, 409.85KB (419682) headers (space savings 97.01%), 0B (0) data
+                     min         max         mean         sd        +/- sd
+time for request:       25us      9.60ms        60us       113us    99.04%
+`
+
+func TestParseH2load(t *testing.T) {
+	got, err := parseH2load(h2loadOutput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sample{Requests: 52401, PerSec: 52411, Errors: 10}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, text := range []string{"", strings.Replace(h2loadOutput, "protocol: h2", "protocol: http/1.1", 1)} {
+		if _, err := parseH2load(text); err == nil {
+			t.Errorf("no error for %q", text)
+		}
+	}
+}
+
+// TestHTTP2AsManyAtOnce: h2load asks for the host by its name, and for as much at once
+// as wrk does.
+func TestHTTP2AsManyAtOnce(t *testing.T) {
+	i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == "H2P" })
+	got := strings.Join(h2loadCommand(workloads[i], &contestant{https: 4433}, 5), " ")
+	for _, want := range []string{
+		"-c8 -m8 -D 5 ", "--connect-to=127.0.0.1:4433", ":method: OPTIONS", "Access-Control-Request-Method: PUT", " https://api.example.com/api/x",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	if http2Connections*http2Streams != connections {
+		t.Errorf("%d connections with %d requests are not %d", http2Connections, http2Streams, connections)
+	}
+}
+
 func TestTable(t *testing.T) {
 	samples := map[string][]sample{
 		"crossgate": {{PerSec: 90, CPU: 10, Busy: 1}, {PerSec: 100, CPU: 10, Busy: 1}, {PerSec: 500, CPU: 40, Busy: 1}},
@@ -74,7 +124,11 @@ func TestParseFlags(t *testing.T) {
 		t.Errorf("error %v, want one that names the unknown workload", err)
 	}
 	o, err := parseFlags([]string{"-workloads", "T", "-only", "envoy"})
-	if err != nil || len(o.workloads) != 1 || !(&bench{options: o}).withTLS() {
+	if err != nil || len(o.workloads) != 1 || !(&bench{options: o}).withTLS() || (&bench{options: o}).withHTTP2() {
+		t.Errorf("%+v, %v", o, err)
+	}
+	o, err = parseFlags([]string{"-workloads", "G,H2G"})
+	if err != nil || !(&bench{options: o}).withTLS() || !(&bench{options: o}).withHTTP2() {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

@@ -54,20 +54,23 @@ var questions = []question{
 	{about: "a host that is not served", method: "GET", path: "/api/x", host: "other.test", status: []int{404}, size: -1},
 }
 
-// check asks every contestant every question, and over TLS where that is
-// measured.
+// check asks every contestant every question, and over TLS and HTTP/2 where these
+// are measured.
 func (b *bench) check(ctx context.Context) error {
 	var errs []error
 	for _, c := range b.contestants {
 		began := len(errs)
-		ports := map[string]int{"http": c.http}
+		ways := []way{{name: "http", scheme: "http", port: c.http}}
 		if b.withTLS() {
-			ports["https"] = c.https
+			ways = append(ways, way{name: "https", scheme: "https", port: c.https})
 		}
-		for scheme, port := range ports {
+		if b.withHTTP2() {
+			ways = append(ways, way{name: "HTTP/2", scheme: "https", port: c.https, http2: true})
+		}
+		for _, w := range ways {
 			for _, q := range questions {
-				if err := q.ask(ctx, scheme, port); err != nil {
-					errs = append(errs, fmt.Errorf("%s: %s: %s: %w", c.name, scheme, q.about, err))
+				if err := q.ask(ctx, w); err != nil {
+					errs = append(errs, fmt.Errorf("%s: %s: %s: %w", c.name, w.name, q.about, err))
 				}
 			}
 		}
@@ -78,17 +81,25 @@ func (b *bench) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// ask puts the question to a port.
-func (q question) ask(ctx context.Context, scheme string, port int) error {
-	addr := "127.0.0.1:" + strconv.Itoa(port)
+// A way is how a contestant is asked.
+type way struct {
+	name, scheme string
+	port         int
+	http2        bool
+}
+
+// ask puts the question to a contestant.
+func (q question) ask(ctx context.Context, w way) error {
+	addr := "127.0.0.1:" + strconv.Itoa(w.port)
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
+		ForceAttemptHTTP2: w.http2,
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // the certificate was made a moment ago
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, q.method, scheme+"://"+q.host+q.path, nil)
+	req, err := http.NewRequestWithContext(ctx, q.method, w.scheme+"://"+q.host+q.path, nil)
 	if err != nil {
 		return err
 	}
@@ -103,6 +114,9 @@ func (q question) ask(ctx context.Context, scheme string, port int) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
+	}
+	if w.http2 != (resp.ProtoMajor == 2) {
+		return fmt.Errorf("an answer in %s", resp.Proto)
 	}
 	return q.judge(resp, len(body))
 }

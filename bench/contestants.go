@@ -154,6 +154,11 @@ func (b *bench) withTLS() bool {
 	return slices.ContainsFunc(b.workloads, func(w workload) bool { return w.tls })
 }
 
+// withHTTP2 tells whether something is measured over HTTP/2.
+func (b *bench) withHTTP2() bool {
+	return slices.ContainsFunc(b.workloads, func(w workload) bool { return w.http2 })
+}
+
 // stop ends everything that start started.
 func (b *bench) stop() error {
 	var errs []error

@@ -57,7 +57,7 @@ func parseFlags(args []string) (*options, error) {
 	fs.IntVar(&o.seconds, "seconds", 5, "how long one measurement takes")
 	fs.BoolVar(&o.quick, "quick", false, "only check that the contestants do the job")
 	only := fs.String("only", "", "contestants, separated by commas (default: all that are installed)")
-	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T")
+	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T, H2P, H2G")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// connections is how many wrk keeps busy at once.
+// connections is how many wrk keeps busy at once, and how many requests h2load has
+// under way.
 const connections = 64
 
 // A sample is one measurement of one contestant.
@@ -21,7 +22,7 @@ type sample struct {
 	PerSec   float64       `json:"requestsPerSecond"`
 	CPU      time.Duration `json:"cpuPerRequest"` // nanoseconds
 	Busy     float64       `json:"busy"`          // the part of its core that the proxy used
-	P50      time.Duration `json:"p50"`
+	P50      time.Duration `json:"p50"`           // 0 where the generator does not tell
 	P99      time.Duration `json:"p99"`
 	Errors   int           `json:"errors"`
 }
@@ -48,19 +49,18 @@ func (b *bench) measure(ctx context.Context, w workload) (map[string][]sample, e
 }
 
 func (b *bench) sample(ctx context.Context, w workload, c *contestant, script string) (sample, error) {
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", c.http, w.path)
-	if w.tls {
-		url = fmt.Sprintf("https://127.0.0.1:%d%s", c.https, w.path)
+	generator, parse := wrkCommand(w, c, b.seconds, script), parseWrk
+	if w.http2 {
+		generator, parse = h2loadCommand(w, c, b.seconds), parseH2load
 	}
 	cpu, err := c.proc.cpu()
 	if err != nil {
 		return sample{}, err
 	}
-	cmd := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(loadCore),
-		"wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(b.seconds)+"s", "--latency", "--timeout", "5s", "-s", script, url)
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", strconv.Itoa(loadCore)}, generator...)...)
 	ownSession(cmd)
 	began := time.Now()
-	text, err := output(cmd)
+	text, err := output(cmd, generator[0])
 	took := time.Since(began)
 	if err != nil {
 		return sample{}, err
@@ -69,7 +69,7 @@ func (b *bench) sample(ctx context.Context, w workload, c *contestant, script st
 	if err != nil {
 		return sample{}, err
 	}
-	s, err := parseWrk(text)
+	s, err := parse(text)
 	if err != nil {
 		return sample{}, err
 	}
@@ -78,8 +78,18 @@ func (b *bench) sample(ctx context.Context, w workload, c *contestant, script st
 	return s, nil
 }
 
+func wrkCommand(w workload, c *contestant, seconds int, script string) []string {
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", c.http, w.path)
+	if w.tls {
+		url = fmt.Sprintf("https://127.0.0.1:%d%s", c.https, w.path)
+	}
+	return []string{
+		"wrk", "-t1", "-c" + strconv.Itoa(connections), "-d" + strconv.Itoa(seconds) + "s", "--latency", "--timeout", "5s", "-s", script, url,
+	}
+}
+
 // output runs the load generator with the priority of the contestants.
-func output(cmd *exec.Cmd) (string, error) {
+func output(cmd *exec.Cmd, generator string) (string, error) {
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", err
@@ -90,7 +100,7 @@ func output(cmd *exec.Cmd) (string, error) {
 	raisePriority(cmd.Process.Pid)
 	text, readErr := io.ReadAll(pipe)
 	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("wrk: %w", err)
+		return "", fmt.Errorf("%s: %w", generator, err)
 	}
 	return string(text), readErr
 }

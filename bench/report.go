@@ -32,7 +32,13 @@ func printTable(w io.Writer, work workload, cs []*contestant, samples map[string
 	}
 }
 
-func micros(d time.Duration) string { return fmt.Sprintf("%.1fµs", float64(d.Nanoseconds())/1000) }
+// micros writes a time; one that is not known is a dash.
+func micros(d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1fµs", float64(d.Nanoseconds())/1000)
+}
 
 // median takes the median of every figure by itself; errors are summed.
 func median(all []sample) sample {

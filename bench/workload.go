@@ -16,6 +16,7 @@ type workload struct {
 	method, path string
 	headers      map[string]string
 	tls          bool
+	http2        bool // over TLS, many requests at once on each connection
 	close        bool // a new connection for each request
 }
 
@@ -43,6 +44,8 @@ var workloads = []workload{
 	{name: "G64k", about: "GET of 64 KiB from the backend", method: "GET", path: "/api/64k", headers: read},
 	{name: "N", about: "GET of 1 KiB, each on a new connection", method: "GET", path: "/api/x", headers: read, close: true},
 	{name: "T", about: "GET of 1 KiB over TLS", method: "GET", path: "/api/x", headers: read, tls: true},
+	{name: "H2P", about: "preflights over HTTP/2", method: "OPTIONS", path: "/api/x", headers: preflight, tls: true, http2: true},
+	{name: "H2G", about: "GET of 1 KiB over HTTP/2", method: "GET", path: "/api/x", headers: read, tls: true, http2: true},
 }
 
 // lua is the workload as a script for wrk.

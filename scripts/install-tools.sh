@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need into .tools/: `lint` (staticcheck and gofumpt, built from the versions in tools/go.mod) and
 # `envoy` (the real Envoy that the square compares the engine with). Without arguments: both. On request, `peers`: what the
-# benchmark needs of the system (nginx, haproxy, wrk), through the package manager; `istioctl`, the real one, built from the
-# version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system, and what
+# benchmark needs of the system (nginx, haproxy, wrk, h2load), through the package manager; `istioctl`, the real one, built
+# from the version in tools/istioctl/go.mod (minutes, once), and jq; `chromium`, the browser of the system, and what
 # gives it a client certificate; `prometheus`, Debian's package of it, with promtool.
 # What is already there in the pinned version is left alone, so a second run costs nothing.
 set -euo pipefail
@@ -127,6 +127,7 @@ install_peers() {
   need nginx nginx
   need haproxy haproxy
   need wrk wrk
+  need h2load nghttp2-client
 }
 
 [ $# -gt 0 ] || set -- lint envoy
