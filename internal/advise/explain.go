@@ -24,6 +24,9 @@ type Input struct {
 	// instance, lines are known as far as the snapshot has them, and no change is tried.
 	Set     *resource.Set
 	Rebuild func(*resource.Set) *xds.Snapshot
+	// ProtocolErrors tells how many connections of a running instance ended because the service at their other end did not speak
+	// what it should, by the name of the cluster in statistics; nil if no instance is asked.
+	ProtocolErrors func(cluster string) (uint64, error)
 }
 
 // Explanation is what becomes of a browser's call, and why.
@@ -98,6 +101,14 @@ func Explain(in Input, ask *Ask) (*Explanation, error) {
 		if out.Literal, err = literally(in, ask.Literal); err != nil {
 			return nil, err
 		}
+		hops := []Hop{out.Literal.Hop}
+		if err := in.services(hops, []*fetch.Request{ask.Literal}); err != nil {
+			return nil, err
+		}
+		out.Literal.Hop = hops[0]
+	}
+	if err := in.services(out.Hops, p.requests); err != nil {
+		return nil, err
 	}
 	out.Because = p.because(in)
 	if out.Allowed() {
@@ -112,7 +123,7 @@ func Explain(in Input, ask *Ask) (*Explanation, error) {
 }
 
 func literally(in Input, r *fetch.Request) (*Literal, error) {
-	g, _, err := newGateway(in.Snapshot, in.Ports)
+	g, _, err := newGateway(in.Snapshot, in.Ports, false)
 	if err != nil {
 		return nil, err
 	}
@@ -125,23 +136,24 @@ func literally(in Input, r *fetch.Request) (*Literal, error) {
 type played struct {
 	call     fetch.Call
 	hops     []Hop
+	requests []*fetch.Request // of the hops
 	verdicts []Verdict
 	last     *fetch.Result // of a browser of today
 }
 
 // play plays the call by the standard and for a browser of today.
 func play(in Input, call fetch.Call) (*played, error) {
-	g, _, err := newGateway(in.Snapshot, in.Ports)
+	g, _, err := newGateway(in.Snapshot, in.Ports, false)
 	if err != nil {
 		return nil, err
 	}
 	p := &played{call: call}
 	for _, profile := range []fetch.Profile{fetch.Spec, fetch.Today} {
-		p.hops = nil
+		p.hops, p.requests = nil, nil
 		browser := fetch.Browser{Profile: profile, Now: time.Now}
 		p.last = browser.Fetch(call, func(r *fetch.Request) (*fetch.Response, error) {
 			response, trace, err := g.ask(r)
-			p.hops = append(p.hops, in.hop(r, response, trace, err))
+			p.hops, p.requests = append(p.hops, in.hop(r, response, trace, err)), append(p.requests, r)
 			return response, err
 		})
 		for i, x := range p.last.Exchanges {
@@ -182,6 +194,8 @@ type Hop struct {
 	Route       *Route   `json:"route,omitempty"` // nil: none matches
 	Missed      []Missed `json:"missed,omitempty"`
 	Cluster     string   `json:"cluster,omitempty"`
+	// Service is what the service has to speak; nil for HTTP/1.1, which all do, and where the gateway answers.
+	Service *Service `json:"service,omitempty"`
 
 	Status  int      `json:"status,omitempty"`
 	Local   bool     `json:"local"` // the gateway's own answer

@@ -40,8 +40,9 @@ func serviceAnswer(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// newGateway serves the snapshot on free ports of the loopback address.
-func newGateway(s *xds.Snapshot, ports xds.Ports) (*gateway, diag.List, error) {
+// newGateway serves the snapshot on free ports of the loopback address. The service speaks HTTP/1.1 and, unless http1 says that it
+// speaks nothing else, HTTP/2.
+func newGateway(s *xds.Snapshot, ports xds.Ports, http1 bool) (*gateway, diag.List, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, err
@@ -49,7 +50,7 @@ func newGateway(s *xds.Snapshot, ports xds.Ports) (*gateway, diag.List, error) {
 	g := &gateway{ports: ports, traces: make(chan *engine.Trace, 1), addresses: map[uint32]string{}}
 	g.service = &http.Server{Handler: http.HandlerFunc(serviceAnswer), Protocols: &http.Protocols{}, ReadHeaderTimeout: time.Minute}
 	g.service.Protocols.SetHTTP1(true)
-	g.service.Protocols.SetUnencryptedHTTP2(true)
+	g.service.Protocols.SetUnencryptedHTTP2(!http1)
 	go func() { _ = g.service.Serve(l) }() // until Close
 	g.snapshot = withService(s, l.Addr().(*net.TCPAddr))
 	if g.snapshot.Secrets, err = withCertificate(s.Secrets); err != nil {
@@ -76,7 +77,7 @@ func newGateway(s *xds.Snapshot, ports xds.Ports) (*gateway, diag.List, error) {
 func (g *gateway) close() error { return errors.Join(g.engine.Close(), g.service.Close()) }
 
 // withService is the snapshot with one endpoint behind all clusters. Where a cluster leads to is none of CORS's business; TLS to
-// services and their health are left out with it.
+// services and their health are left out with it, but not the protocol.
 func withService(s *xds.Snapshot, at *net.TCPAddr) *xds.Snapshot {
 	out := *s
 	out.Clusters, out.Endpoints = nil, nil

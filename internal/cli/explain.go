@@ -50,7 +50,9 @@ Flags go before what is read there.
 
 The configuration is read as serve reads it; without a path, it is that of the
 instance on this machine. The services behind the gateway are not asked: they are
-taken to answer 200 without a word of CORS.
+taken to answer 200 without a word of CORS, and to speak what the configuration
+says. Where that is HTTP/2, explain tells which line says so, and how the request
+ends at a service that speaks HTTP/1.1 alone.
 
 It exits with 0 if the page gets its answer, with 1 if not.`,
 		Example: `  crossgate explain config/ --origin https://app.example.com \
@@ -237,7 +239,7 @@ func (f *explainFlags) instance(ctx context.Context) (*advise.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &advise.Input{Ports: f.listen.ports}
+	in := &advise.Input{Ports: f.listen.ports, ProtocolErrors: func(cluster string) (uint64, error) { return instance.ProtocolErrors(ctx, cluster) }}
 	if in.Snapshot, err = dump.Snapshot(); err != nil {
 		return nil, err
 	}

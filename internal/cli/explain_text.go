@@ -101,11 +101,34 @@ func (t *explanationText) hop(h *advise.Hop) {
 	default:
 		t.field("route", "none matches")
 	}
+	t.service(h.Service)
 	by := "the service"
 	if h.Local {
 		by = "the gateway (" + h.Details + ")"
 	}
 	t.field("answer", append([]string{fmt.Sprintf("%d from %s", h.Status, by)}, h.Answer...)...)
+}
+
+// service says what the service has to speak.
+func (t *explanationText) service(s *advise.Service) {
+	if s == nil {
+		return
+	}
+	first := "is spoken to in " + s.Protocol + " without being asked"
+	if s.Position != "" {
+		first += ": " + s.Position
+	}
+	if s.Setting != "" {
+		first += " (" + s.Setting + ")"
+	}
+	var more []string
+	if e := s.HTTP1; e != nil {
+		more = append(more, fmt.Sprintf("if it speaks HTTP/1.1 alone, this is %d from the gateway (%s, flags %s)", e.Status, e.Details, e.Flags))
+	}
+	if n := s.ProtocolErrors; n > 0 {
+		more = append(more, fmt.Sprintf("it does not speak %s: so far %d connections of the instance ended for that", s.Protocol, n))
+	}
+	t.field("service", append([]string{first}, more...)...)
 }
 
 func routeText(r *advise.Route) string {

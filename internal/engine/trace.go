@@ -15,6 +15,8 @@ type Trace struct {
 	Missed []Miss
 	// Cluster is where the request goes, or would have gone; empty for a redirect, a direct response and without a route.
 	Cluster string
+	// HTTP2 tells that services of that cluster are spoken to in HTTP/2 without being asked.
+	HTTP2 bool
 	// Host is the address that was tried last, empty if the gateway answered by itself.
 	Host string
 	// Status, Details and Flags are those of the access log.
@@ -63,6 +65,7 @@ func (s *stream) trace() {
 	}
 	if s.target != nil {
 		t.Cluster = s.target.name
+		t.HTTP2 = s.target.cluster != nil && s.target.cluster.HTTP2
 	}
 	report(&t)
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -100,6 +102,32 @@ func (in Instance) Positions(ctx context.Context) (map[string]string, error) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// ProtocolErrors returns how many connections to the services of a cluster ended
+// because those did not speak its protocol (upstream_cx_protocol_error). The name is
+// that of the cluster in statistics.
+func (in Instance) ProtocolErrors(ctx context.Context, cluster string) (uint64, error) {
+	name := "cluster." + cluster + ".upstream_cx_protocol_error"
+	body, ok, err := in.get(ctx, "/stats?format=json&filter="+url.QueryEscape("^"+regexp.QuoteMeta(name)+"$"))
+	if err != nil || !ok {
+		return 0, err
+	}
+	var out struct {
+		Stats []struct {
+			Name  string
+			Value uint64
+		}
+	}
+	if json.Unmarshal(body, &out) != nil {
+		return 0, nil
+	}
+	for _, s := range out.Stats {
+		if s.Name == name {
+			return s.Value, nil
+		}
+	}
+	return 0, nil
 }
 
 // Diagnostics returns the findings of the instance about its configuration, as

@@ -255,8 +255,8 @@ func balances(t *testing.T, s *sandbox, c *balancedCase, busy *replica) {
 	}
 }
 
-// passthroughLog writes what a log tells of a request without a destination.
-const passthroughLog = `---
+// logOfEndings is an EnvoyFilter for lines that tell how requests ended.
+const logOfEndings = `---
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: {name: log, namespace: istio-system}
@@ -273,7 +273,7 @@ spec:
           - name: envoy.access_loggers.stdout
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
-              log_format: {text_format_source: {inline_string: "logged %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% host=%UPSTREAM_HOST% cluster=%UPSTREAM_CLUSTER% attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT%\n"}}
+              log_format: {text_format_source: {inline_string: "logged %REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% host=%UPSTREAM_HOST% cluster=%UPSTREAM_CLUSTER% attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT%\n"}}
 `
 
 // TestPassthrough: PASSTHROUGH at a gateway has no destination, whatever headers a client
@@ -281,7 +281,7 @@ spec:
 // the line of the DestinationRule.
 func TestPassthrough(t *testing.T) {
 	cases := []balancedCase{{name: "api", rule: "trafficPolicy: {" + simple("PASSTHROUGH") + "}"}}
-	text := balancedConfig(cases, newReplicas(t, "a")) + passthroughLog
+	text := balancedConfig(cases, newReplicas(t, "a")) + logOfEndings
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, config, []byte(text))
 	s := newSandbox(t)
@@ -293,9 +293,7 @@ func TestPassthrough(t *testing.T) {
 			res.Header.Del("Date")
 			lines = append(lines, fmt.Sprint(res.Status, res.Header, body))
 		}
-		logged := regexp.MustCompile("(?m)^logged .*\n")
-		waitFor(t, "two lines of the log", func() bool { return len(logged.FindAllString(s.output(), -1)) == 2 })
-		lines = append(lines, logged.FindAllString(s.output(), -1)...)
+		lines = append(lines, s.logged(t, 2)...)
 		seen = append(seen, append(lines, s.clusterStatistics(t, "api.production")...))
 	})
 	if len(seen) != 2 {
@@ -304,7 +302,7 @@ func TestPassthrough(t *testing.T) {
 	if diff := cmp.Diff(seen[1], seen[0]); diff != "" {
 		t.Errorf("(-Envoy +engine)\n%s", diff)
 	}
-	const want = "logged /api/ 503 UH no_healthy_upstream host=- cluster=outbound|8080||api.production.svc.cluster.local; attempts=1\n"
+	const want = "logged GET /api/ 503 UH no_healthy_upstream host=- cluster=outbound|8080||api.production.svc.cluster.local; attempts=1\n"
 	if seen[0][2] != want {
 		t.Errorf("logged %q, want %q", seen[0][2], want)
 	}
@@ -333,6 +331,17 @@ func TestPassthroughIsTold(t *testing.T) {
 			t.Errorf("%d lines match %s, want 1:\n%s", len(got), line, s.output())
 		}
 	}
+}
+
+// logged waits for the lines that logOfEndings makes of a number of requests.
+func (s *sandbox) logged(t *testing.T, n int) (lines []string) {
+	t.Helper()
+	line := regexp.MustCompile("(?m)^logged .*\n")
+	waitFor(t, fmt.Sprintf("%d lines of the log", n), func() bool {
+		lines = line.FindAllString(s.output(), -1)
+		return len(lines) >= n
+	})
+	return lines
 }
 
 // withHeader sends a request with a header.

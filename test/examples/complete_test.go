@@ -3,16 +3,19 @@ package examples
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/crossgate/crossgate/internal/advise"
 	"github.com/crossgate/crossgate/test/envoy"
 )
 
@@ -62,6 +65,66 @@ func TestCompleteExampleHTTP1Service(t *testing.T) {
 	if theirs := get(); theirs != ours {
 		t.Errorf("Envoy answers %d, the engine %d", theirs, ours)
 	}
+}
+
+// TestCompleteExampleHTTP1ServiceExplained: explain tells which line asks for HTTP/2 and how
+// requests end at a service that speaks HTTP/1.1 alone, as the engine and Envoy log it; of a
+// gateway that runs it knows that this has happened.
+func TestCompleteExampleHTTP1ServiceExplained(t *testing.T) {
+	filter := filepath.Join(t.TempDir(), "log.yaml")
+	write(t, filter, []byte(logOfEndings))
+	args := append([]string{filter}, completeExample...)
+	s := newSandbox(t)
+	s.backend = newService(t, false).addr
+	calls := []string{"/health", "/api/users"} // without and with retries
+	explained := make([]advise.Service, len(calls))
+	for i, path := range calls {
+		explained[i] = s.explainService(t, "https://api.example.com"+path, args)
+		if explained[i].Position != upgradePosition(t) || explained[i].Setting != "h2UpgradePolicy: UPGRADE" || explained[i].HTTP1 == nil {
+			t.Fatalf("%s: %+v, want %s", path, explained[i], upgradePosition(t))
+		}
+	}
+	for _, plane := range []string{"engine", "envoy"} {
+		t.Run(plane, func(t *testing.T) {
+			url := "https://api.example.com" + calls[0]
+			if plane == "engine" {
+				s.serve(t, args)
+			} else {
+				s.serveEnvoy(t, envoy.Require(t), args)
+				url = fmt.Sprintf("https://api.example.com:%d%s", 8443+s.offset, calls[0]) // all that a bootstrap knows
+			}
+			if got := s.explainService(t, url, nil).ProtocolErrors; got != 0 {
+				t.Errorf("before all requests %d connections had failed", got)
+			}
+			for _, path := range calls {
+				s.https(t, http.MethodGet, path, map[string]string{"Origin": "https://app.example.com"}, true)
+			}
+			for i, line := range s.logged(t, len(calls)) {
+				e := explained[i].HTTP1
+				if want := fmt.Sprintf("logged GET %s %d %s %s ", calls[i], e.Status, e.Flags, e.Details); !strings.HasPrefix(line, want) {
+					t.Errorf("explained was %q, logged is %q", want, line)
+				}
+			}
+			// One of the first request, four of the other with its three retries.
+			if got := s.explainService(t, url, nil); got.ProtocolErrors != 5 {
+				t.Errorf("%+v, want 5 connections that failed", got)
+			}
+		})
+	}
+}
+
+// explainService is what explain tells of the service of a GET, of files or, without any, of
+// the gateway that runs.
+func (s *sandbox) explainService(t *testing.T, url string, files []string) advise.Service {
+	t.Helper()
+	args := append([]string{"explain", "-o", "json", "--origin", "https://app.example.com", "--url", url}, s.args(files)...)
+	cmd := s.command(s.bin, args...)
+	out, err := cmd.Output()
+	var e advise.Explanation
+	if json.Unmarshal(out, &e) != nil || len(e.Hops) != 1 || e.Hops[0].Service == nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return *e.Hops[0].Service
 }
 
 // upgradePosition is where the complete example asks for HTTP/2 to its service, as
