@@ -53,6 +53,8 @@ type client interface {
 	// wire is what has gone over the connection for the request and its answer, in
 	// bytes, heads and framing included: what Envoy's BytesMeter counts.
 	wire() (received, sent int64)
+	// heads are the bytes of the heads and trailers of s and its answer so far.
+	heads(s *stream) http2.HeadSizes
 
 	// sendContinue sends 100 Continue.
 	sendContinue() error

@@ -424,6 +424,12 @@ func (c *conn) pause(d, idle time.Duration) pauseEnd {
 // wire implements client.
 func (c *conn) wire() (received, sent int64) { return int64(c.head) + c.body.wire(), c.wireSent }
 
+// heads implements client.
+func (c *conn) heads(s *stream) http2.HeadSizes {
+	received := int64(s.req.FieldBytes)
+	return http2.HeadSizes{Received: received, PlainReceived: received, Sent: s.headSent, PlainSent: s.headSent}
+}
+
 // sendContinue implements client.
 func (c *conn) sendContinue() error { return c.write(text100, nil) }
 

@@ -20,7 +20,7 @@ func (c *conn) reply(s *stream) error {
 			// chunked one.
 			framing = http1.Chunked
 		} else if !head {
-			h.Add(hContentLength, vZero)
+			s.addNoLength(h)
 		}
 	}
 	s.appendHead(framing)
@@ -51,9 +51,16 @@ func (c *conn) relay(s *stream) error {
 	return c.relayChunks(s, framing)
 }
 
+// addNoLength says that there is no body, where Envoy's codec does: logs do not see it.
+func (s *stream) addNoLength(h *header.List) {
+	h.Add(hContentLength, vZero)
+	s.noLength = true
+}
+
 // appendHead writes the answer's head to out.
 func (s *stream) appendHead(framing http1.Framing) {
 	s.out = http1.AppendResponseHead(s.out[:0], s.status, &s.resp.Headers, framing, false)
+	s.headSent = fieldBytes(s.out)
 	if s.manager.properCase {
 		http1.ProperCase(s.out)
 	}
@@ -76,7 +83,7 @@ func (s *stream) downstreamFraming() http1.Framing {
 		return http1.NoBody
 	}
 	if !head && (s.resp.Framing == http1.NoBody || s.resp.Framing == http1.Length && s.resp.ContentLength == 0) {
-		h.Add(hContentLength, vZero)
+		s.addNoLength(h)
 		return http1.NoBody
 	}
 	if s.req.Minor == 0 {

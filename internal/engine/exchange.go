@@ -53,8 +53,12 @@ type exchange struct {
 	// one too.
 	limited atomic.Uint32
 
-	// wireReceived and wireSent are bytes of the attempts that have ended.
+	// wireReceived and wireSent are bytes of the attempts that have ended; sizes are
+	// those of heads, with HTTP/1.1 also of the one at hand.
 	wireReceived, wireSent int64
+	sizes                  http2.HeadSizes
+	wait                   time.Duration // for the connection at hand
+	bodyFirst              time.Time     // when a body came after its head
 }
 
 // maxReplay bounds the body that is kept for retries: Envoy's
@@ -71,6 +75,7 @@ func (x *exchange) reset() {
 	x.connectError, x.clientError, x.gone = nil, nil, false
 	x.uploaded.Store(0)
 	x.wireReceived, x.wireSent = 0, 0
+	x.sizes, x.wait, x.bodyFirst = http2.HeadSizes{}, 0, time.Time{}
 }
 
 func (x *exchange) begin(s *stream) {
@@ -217,10 +222,12 @@ func (x *exchange) expired() bool {
 func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.Conn, bool, error) {
 	name := x.serviceName()
 	if c := h.Idle(name); c != nil {
+		x.wait = 0
 		return c, true, nil
 	}
 	ctx, done := x.waitContext()
 	defer done()
+	defer x.waited(time.Now())
 	return h.Acquire(ctx, timeout, name)
 }
 
@@ -264,6 +271,7 @@ func (x *exchange) send() (f failure, sent bool) {
 	body := s.client
 	framing := s.req.Framing
 	x.head = s.appendRequestHead(x.head[:0])
+	x.sentHead(x.head)
 	if s.target.cluster.ProperCase {
 		http1.ProperCase(x.head)
 	}
@@ -396,6 +404,7 @@ func (x *exchange) readHead() failure {
 		}
 		if n > 0 {
 			x.r += n
+			x.headCame()
 			if s.resp.Status >= 200 || s.resp.Status == 101 {
 				x.moved = false
 				s.upstreamFirst = time.Now()

@@ -27,7 +27,7 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 		if err != nil {
 			return s.connectFailure(err)
 		}
-		s.upstreamTLS = secured(session.Conn())
+		s.upstreamTLS, s.upstreamBirth = secured(session.Conn()), upstream.BirthOf(session)
 		s.upstreamAddress = h.AddressText()
 		f, taken := x.sendHTTP2(session, h)
 		if !taken {
@@ -48,6 +48,7 @@ func (s *stream) attemptHTTP2(h *upstream.Host) failure {
 func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Session, error) {
 	ctx, done := x.waitContext()
 	defer done()
+	defer x.waited(time.Now())
 	return h.Session(ctx, timeout, x.serviceName())
 }
 
@@ -128,6 +129,7 @@ func (x *exchange) readBodyHTTP2() error {
 	n := copy(x.buf[x.w:], x.h2run)
 	x.h2run = x.h2run[n:]
 	x.w += n
+	x.bodyCame(n)
 	return nil
 }
 
@@ -161,6 +163,7 @@ func (x *exchange) failureHTTP2(err error) failure {
 // dropHTTP2 ends the use of the stream.
 func (x *exchange) dropHTTP2() {
 	x.wireReceived, x.wireSent = x.wire()
+	x.sizes = x.heads()
 	st, h := x.h2, x.h2host
 	x.h2, x.h2host, x.h2run = nil, nil, nil
 	x.hold(nil)

@@ -154,6 +154,9 @@ func (c *h2client) pause(d, idle time.Duration) pauseEnd {
 // wire implements client.
 func (c *h2client) wire() (received, sent int64) { return c.st.Wire() }
 
+// heads implements client.
+func (c *h2client) heads(*stream) http2.HeadSizes { return c.st.Heads() }
+
 // sendContinue implements client.
 func (c *h2client) sendContinue() error {
 	if err := c.st.WriteHead(100, nil, false); err != nil {

@@ -133,7 +133,7 @@ func (c *conn) choose() bool {
 	if len(state.PeerCertificates) == 0 {
 		lp.tls.NoCertificate.Inc()
 	}
-	c.nc, c.tls = tc, &state
+	c.nc, c.tls, c.handshaken, c.roots = tc, &state, time.Now(), c.chain.tls.ClientCAs
 	return true
 }
 

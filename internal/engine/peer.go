@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"time"
 )
 
 // peer is what a stream knows of its client's connection whatever protocol is
@@ -14,6 +15,9 @@ type peer struct {
 	id     uint64 // %CONNECTION_ID%
 	tls    *tls.ConnectionState
 	own    *x509.Certificate // that the proxy has shown by TLS
+
+	handshaken time.Time      // when TLS was agreed upon
+	roots      *x509.CertPool // that the client's certificate was checked against; nil: none
 
 	remoteIP  []byte // of the peer
 	forwardIP []byte // what x-forwarded-for says of it

@@ -208,6 +208,7 @@ func (x *exchange) readBody(want int64) error {
 	n, err := x.conn.Read(x.buf[x.w:])
 	x.w += n
 	if n > 0 {
+		x.bodyCame(n)
 		return nil
 	}
 	if err == nil {

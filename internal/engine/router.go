@@ -143,7 +143,7 @@ func (s *stream) attempt() failure {
 	if again > 0 && !slices.Contains(tried, h) {
 		s.up.tried = append(tried, h)
 	}
-	s.upstreamHost, s.upstreamTried, s.upstreamTLS = h, h.AddressText(), nil
+	s.upstreamHost, s.upstreamTried, s.upstreamTLS, s.upstreamBirth = h, h.AddressText(), nil, nil
 	var f failure
 	if c.HTTP2 || c.LikeClient && s.http2 {
 		f = s.attemptHTTP2(h)
@@ -193,7 +193,7 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 		if s.up.hold(conn); s.up.gone {
 			return failClient
 		}
-		s.upstreamTLS = secured(conn.Conn)
+		s.upstreamTLS, s.upstreamBirth = secured(conn.Conn), conn.Birth()
 		s.upstreamAddress = conn.AddressText()
 		f, sent := s.up.send()
 		if f == failClosed && reused && !sent {

@@ -294,6 +294,9 @@ func (sh *shadow) pause(time.Duration, time.Duration) pauseEnd { return pauseOve
 // wire implements client: nothing goes over a connection.
 func (sh *shadow) wire() (received, sent int64) { return 0, 0 }
 
+// heads implements client.
+func (sh *shadow) heads(*stream) http2.HeadSizes { return http2.HeadSizes{} }
+
 // sendContinue, reply and relay implement client: nobody is told anything.
 func (sh *shadow) sendContinue() error   { return nil }
 func (sh *shadow) reply(*stream) error   { return nil }

@@ -68,10 +68,11 @@ type streamState struct {
 	corsOrigin []byte
 	attempts   int
 
-	upstreamHost    *upstream.Host // that was tried last
-	upstreamTLS     *securedConn   // the connection to it, if it is secured
-	upstreamTried   []byte         // the address of the host that was tried last
-	upstreamAddress []byte         // the same, once connected
+	upstreamHost    *upstream.Host  // that was tried last
+	upstreamTLS     *securedConn    // the connection to it, if it is secured
+	upstreamTried   []byte          // the address of the host that was tried last
+	upstreamAddress []byte          // the same, once connected
+	upstreamBirth   *upstream.Birth // of the connection that the last attempt got
 
 	missed []Miss // for a trace
 
@@ -89,6 +90,8 @@ type streamState struct {
 	sent          int64 // bytes of the answer's body
 	// The same with heads and framing, before TLS; known at the end.
 	wireReceived, wireSent int64
+	noLength               bool  // the answer's content-length is the codec's
+	headSent               int64 // of the answer's head, over HTTP/1.1
 }
 
 // begin makes the stream ready for a request that arrived at now.

@@ -215,6 +215,19 @@ var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 // are texts or addresses.
 func alternativeNames(c *x509.Certificate) []string {
 	var out []string
+	for _, n := range generalNames(c) {
+		switch n.Tag {
+		case 1, 2, 6: // rfc822Name, dNSName, uniformResourceIdentifier (RFC 5280 section 4.2.1.6)
+			out = append(out, string(n.Bytes))
+		case 7:
+			out = append(out, net.IP(n.Bytes).String())
+		}
+	}
+	return out
+}
+
+// generalNames are all alternative names in a certificate, in its order.
+func generalNames(c *x509.Certificate) (out []asn1.RawValue) {
 	for _, ext := range c.Extensions {
 		if !ext.Id.Equal(subjectAltName) {
 			continue
@@ -223,14 +236,7 @@ func alternativeNames(c *x509.Certificate) []string {
 		if _, err := asn1.Unmarshal(ext.Value, &names); err != nil {
 			return nil
 		}
-		for _, n := range names {
-			switch n.Tag {
-			case 1, 2, 6: // rfc822Name, dNSName, uniformResourceIdentifier (RFC 5280 section 4.2.1.6)
-				out = append(out, string(n.Bytes))
-			case 7:
-				out = append(out, net.IP(n.Bytes).String())
-			}
-		}
+		out = append(out, names...)
 	}
 	return out
 }

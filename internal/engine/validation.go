@@ -195,14 +195,18 @@ func (v *validation) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) e
 // verifyIssuer checks who has signed a chain, and what for.
 func (v *validation) verifyIssuer(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
 	if v.roots != nil {
-		between := x509.NewCertPool()
-		for _, c := range chain[1:] {
-			between.AddCert(c)
-		}
-		o := x509.VerifyOptions{Roots: v.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}}
-		if _, err := chain[0].Verify(o); err != nil {
+		if _, err := chain[0].Verify(verifyOptions(chain, v.roots, usage)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// verifyOptions are those for the first certificate of a chain.
+func verifyOptions(chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage) x509.VerifyOptions {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	return x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}}
 }

@@ -41,6 +41,9 @@ func (s *stream) ResponseHeader(name string) ([]byte, bool) {
 		// Not in the arena, in which the text around it is being made.
 		return strconv.AppendInt(s.code[:0], int64(s.status), 10), s.status > 0
 	}
+	if s.noLength && name == "content-length" {
+		return nil, false
+	}
 	return s.resp.Headers.Get(name)
 }
 
@@ -110,10 +113,21 @@ func (s *stream) AppendValue(dst []byte, v format.Value) ([]byte, bool) {
 		return appendUUID(dst), true
 	case format.LocalReplyBody:
 		return append(dst, s.replyText...), true
+	case format.HandshakeDuration:
+		if s.peer.tls == nil {
+			return dst, false
+		}
+		return strconv.AppendInt(dst, s.peer.handshaken.Sub(s.start).Milliseconds(), 10), true
 	case format.DownstreamRemoteAddress:
 		if s.claimed != nil {
 			return appendAddress(dst, s.claimed), true
 		}
+	}
+	switch {
+	case v >= format.RequestHeadersBytes && v <= format.UpstreamPlainHeaderBytesSent:
+		return s.appendSize(dst, v), true
+	case v >= format.UpstreamConnectionID && v <= format.PoolReadyDuration:
+		return s.appendUpstream(dst, v)
 	}
 	if word := s.word(v); word != "" {
 		return append(dst, word...), true
@@ -215,8 +229,20 @@ func (s *stream) moment(m format.Moment) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		return s.up.requestEnd()
-	case format.ServiceReceiveBegin, format.ClientSendBegin:
+	case format.ClientSendBegin:
+		if s.replied {
+			return s.end, s.status != 0 && !s.end.IsZero()
+		}
 		return s.upstreamFirst, !s.upstreamFirst.IsZero()
+	case format.ServiceReceiveBegin:
+		return s.upstreamFirst, !s.upstreamFirst.IsZero()
+	case format.ServiceReceiveBodyBegin:
+		if s.up.bodyFirst.IsZero() {
+			return s.upstreamFirst, s.sent > 0 && !s.upstreamFirst.IsZero()
+		}
+		return s.up.bodyFirst, true
+	case format.ServiceConnectBegin, format.ServiceConnectEnd, format.ServiceHandshakeEnd:
+		return s.upstreamMoment(m)
 	case format.ServiceReceiveEnd:
 		return s.end, !s.upstreamFirst.IsZero() && !s.end.IsZero()
 	case format.ClientSendEnd:
@@ -253,8 +279,9 @@ func (s *stream) text(v format.Value) []byte {
 		return s.up.localText(v)
 	case format.UpstreamProtocol:
 		return s.upstreamProtocol()
-	case format.UpstreamTLSVersion, format.UpstreamTLSCipher, format.UpstreamServerName, format.UpstreamPeerSubject, format.UpstreamPeerIssuer,
-		format.UpstreamPeerCert, format.UpstreamPeerURIs, format.UpstreamPeerDNSNames, format.UpstreamPeerIPs, format.UpstreamLocalURIs, format.UpstreamLocalDNSNames:
+	case format.UpstreamTLSVersion, format.UpstreamTLSCipher, format.UpstreamTLSGroup, format.UpstreamServerName, format.UpstreamPeerSubject,
+		format.UpstreamPeerIssuer, format.UpstreamPeerCert, format.UpstreamPeerURIs, format.UpstreamPeerDNSNames, format.UpstreamPeerIPs,
+		format.UpstreamLocalURIs, format.UpstreamLocalDNSNames, format.UpstreamLocalIPs:
 		return s.upstreamTLS.text(v)
 	case format.QueryParams:
 		return s.query()
@@ -307,11 +334,13 @@ func (p *peer) text(v format.Value) []byte {
 	if p.tls == nil {
 		return nil
 	}
-	if v >= format.DownstreamLocalSubject && v <= format.DownstreamLocalEmails {
+	switch {
+	case v >= format.DownstreamLocalSubject && v <= format.DownstreamLocalOtherNames:
 		return localCertText(p.own, v)
-	}
-	if v >= format.DownstreamPeerSubject && v <= format.DownstreamPeerChainSHA256 {
+	case v >= format.DownstreamPeerSubject && v <= format.DownstreamPeerOtherNames:
 		return clientCertText(p.tls.PeerCertificates, v)
+	case v == format.DownstreamPeerIssuerSHA256 || v == format.DownstreamPeerIssuerSerial:
+		return p.issuerText(v)
 	}
 	switch v {
 	case format.RequestedServerName:
@@ -320,6 +349,8 @@ func (p *peer) text(v format.Value) []byte {
 		return versionText(p.tls.Version)
 	case format.DownstreamTLSCipher:
 		return []byte(cipherText(p.tls.CipherSuite))
+	case format.DownstreamTLSGroup:
+		return groupText(p.tls.CurveID)
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ func (c *securedConn) text(v format.Value) []byte {
 		return urisOf(c.own)
 	case format.UpstreamLocalDNSNames:
 		return dnsNamesOf(c.own)
+	case format.UpstreamLocalIPs:
+		return ipsOf(c.own)
 	}
 	state := c.ConnectionState()
 	switch v {
@@ -29,6 +31,8 @@ func (c *securedConn) text(v format.Value) []byte {
 		return versionText(state.Version)
 	case format.UpstreamTLSCipher:
 		return []byte(cipherText(state.CipherSuite))
+	case format.UpstreamTLSGroup:
+		return groupText(state.CurveID)
 	case format.UpstreamServerName:
 		return []byte(state.ServerName)
 	}
@@ -70,6 +74,8 @@ func clientCertText(chain []*x509.Certificate, v format.Value) []byte {
 		return ipsOf(leaf)
 	case format.DownstreamPeerEmails:
 		return visible(strings.Join(leaf.EmailAddresses, ","))
+	case format.DownstreamPeerOtherNames:
+		return otherNamesOf(leaf)
 	case format.DownstreamPeerSerial:
 		return each(chain[:1], serialText)
 	case format.DownstreamPeerSHA1:
@@ -104,6 +110,8 @@ func localCertText(own *x509.Certificate, v format.Value) []byte {
 		return ipsOf(own)
 	case format.DownstreamLocalEmails:
 		return visible(strings.Join(own.EmailAddresses, ","))
+	case format.DownstreamLocalOtherNames:
+		return otherNamesOf(own)
 	}
 	return nil
 }
@@ -129,6 +137,9 @@ func sha256Text(c *x509.Certificate) string {
 }
 
 func ipsOf(c *x509.Certificate) []byte {
+	if c == nil {
+		return nil
+	}
 	var out []string
 	for _, ip := range c.IPAddresses {
 		out = append(out, ip.String())
@@ -173,6 +184,21 @@ func versionText(version uint16) []byte {
 		return []byte("TLSv1.3")
 	}
 	return nil
+}
+
+// groupText is the name of the group of a key exchange, as BoringSSL has it.
+func groupText(id tls.CurveID) []byte {
+	switch id {
+	case 0:
+		return nil
+	case tls.CurveP256:
+		return []byte("P-256")
+	case tls.CurveP384:
+		return []byte("P-384")
+	case tls.CurveP521:
+		return []byte("P-521")
+	}
+	return []byte(id.String())
 }
 
 // cipherText is OpenSSL's name of a cipher suite: its own for TLS 1.2, that of the

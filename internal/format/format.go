@@ -67,6 +67,7 @@ const (
 	kindMetadata
 	kindCoalesce
 	kindValidity
+	kindClientCert
 )
 
 // shape is how a value stands in JSON.
@@ -197,7 +198,7 @@ func (p *part) takesLimit() bool {
 // parseName compiles an operator.
 func parseName(name, argument string) (part, error) {
 	switch name {
-	case "REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY":
+	case "REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY", "STREAM_INFO_REQ":
 		return headerOperator(name, argument)
 	case "PATH":
 		return pathOperator(argument)
@@ -229,6 +230,8 @@ func parseName(name, argument string) (part, error) {
 		return metadataOperator(name, argument)
 	case "COALESCE":
 		return coalesceOperator(argument)
+	case "XFCC_VALUE":
+		return clientCertOperator(argument)
 	case "FILTER_STATE", "UPSTREAM_FILTER_STATE":
 		if argument == "" {
 			return part{}, fmt.Errorf("%%%s without a name", name)
@@ -339,7 +342,7 @@ func headerOperator(op, argument string) (part, error) {
 	}
 	p := part{name: name, fallback: fallback}
 	switch op {
-	case "REQ", "REQUEST_HEADER":
+	case "REQ", "REQUEST_HEADER", "STREAM_INFO_REQ":
 		p.kind = kindRequest
 	case "REQ_WITHOUT_QUERY":
 		p.kind = kindRequestPath
@@ -386,9 +389,10 @@ func (f *Format) append(dst []byte, s Source, missing string) []byte {
 	return dst
 }
 
-// cut shortens the value that stands from n to the part's length.
+// cut shortens the value that stands from n to the part's length, which Envoy takes
+// for XFCC_VALUE and does not heed.
 func (p *part) cut(dst []byte, n int) []byte {
-	if p.limit >= 0 && p.kind != kindLiteral && len(dst)-n > p.limit {
+	if p.limit >= 0 && p.kind != kindLiteral && p.kind != kindClientCert && len(dst)-n > p.limit {
 		return dst[:n+p.limit]
 	}
 	return dst
@@ -459,6 +463,8 @@ func (p *part) append(dst []byte, s Source) ([]byte, bool) {
 		return dst, as != absent
 	case kindCoalesce:
 		return p.appendAlternative(dst, s)
+	case kindClientCert:
+		return appendClientCert(dst, s, p.name)
 	}
 	v, ok := p.header(s, p.name)
 	if (!ok || p.name == "" || p.filled && len(v) == 0) && p.fallback != "" {

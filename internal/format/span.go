@@ -10,7 +10,8 @@ import (
 type Moment uint8
 
 // The moments: the first and last byte received from and sent to the client
-// (DS) and the service (US), and the opening of the service's connection (CX).
+// (DS) and the service (US), and the opening of the service's connection (CX), its
+// TLS handshake (HS) with it.
 const (
 	NoMoment Moment = iota
 	ClientReceiveBegin
@@ -24,13 +25,14 @@ const (
 	ServiceReceiveEnd
 	ServiceConnectBegin
 	ServiceConnectEnd
+	ServiceHandshakeEnd
 )
 
 var moments = map[string]Moment{
 	"DS_RX_BEG": ClientReceiveBegin, "DS_RX_END": ClientReceiveEnd, "DS_TX_BEG": ClientSendBegin, "DS_TX_END": ClientSendEnd,
 	"US_TX_BEG": ServiceSendBegin, "US_TX_END": ServiceSendEnd, "US_RX_BEG": ServiceReceiveBegin,
 	"US_RX_BODY_BEG": ServiceReceiveBodyBegin, "US_RX_END": ServiceReceiveEnd,
-	"US_CX_BEG": ServiceConnectBegin, "US_CX_END": ServiceConnectEnd,
+	"US_CX_BEG": ServiceConnectBegin, "US_CX_END": ServiceConnectEnd, "US_HS_END": ServiceHandshakeEnd,
 }
 
 // span is a time between two moments in a unit.

@@ -93,11 +93,39 @@ const (
 	DownstreamPeerChainSerials
 	DownstreamPeerChainSHA1
 	DownstreamPeerChainSHA256
+	DownstreamPeerOtherNames
 	DownstreamLocalSubject
 	DownstreamLocalURIs
 	DownstreamLocalDNSNames
 	DownstreamLocalIPs
 	DownstreamLocalEmails
+	DownstreamLocalOtherNames
+	DownstreamPeerIssuerSHA256
+	DownstreamPeerIssuerSerial
+	DownstreamTLSGroup
+	UpstreamTLSGroup
+	UpstreamLocalIPs
+	RequestHeadersBytes
+	ResponseHeadersBytes
+	ResponseTrailersBytes
+	HeaderBytesReceived
+	HeaderBytesSent
+	PlainHeaderBytesReceived
+	PlainHeaderBytesSent
+	UpstreamHeaderBytesReceived
+	UpstreamHeaderBytesSent
+	UpstreamPlainHeaderBytesReceived
+	UpstreamPlainHeaderBytesSent
+	UpstreamConnectionID
+	UpstreamConnectionsAttempted
+	UpstreamHostsAttempted
+	UpstreamHostsAttemptedWithoutPort
+	UpstreamHostNamesAttempted
+	UpstreamHostNamesAttemptedWithoutPort
+	UpstreamEndpointID
+	UpstreamCloseType
+	PoolReadyDuration
+	HandshakeDuration
 	// Never is what this proxy never has.
 	Never
 	// Zero is 0, and Empty the empty text, for what is not measured here and
@@ -241,6 +269,35 @@ var operators = map[string]operator{
 	"DOWNSTREAM_LOCAL_DNS_SAN":                      {value: DownstreamLocalDNSNames},
 	"DOWNSTREAM_LOCAL_IP_SAN":                       {value: DownstreamLocalIPs},
 	"DOWNSTREAM_LOCAL_EMAIL_SAN":                    {value: DownstreamLocalEmails},
+	"DOWNSTREAM_PEER_OTHERNAME_SAN":                 {value: DownstreamPeerOtherNames},
+	"DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256":        {value: DownstreamPeerIssuerSHA256},
+	"DOWNSTREAM_PEER_ISSUER_SERIAL":                 {value: DownstreamPeerIssuerSerial},
+	"DOWNSTREAM_LOCAL_OTHERNAME_SAN":                {value: DownstreamLocalOtherNames},
+	"DOWNSTREAM_TLS_GROUP":                          {value: DownstreamTLSGroup},
+	"UPSTREAM_TLS_GROUP":                            {value: UpstreamTLSGroup},
+	"UPSTREAM_LOCAL_IP_SAN":                         {value: UpstreamLocalIPs},
+	"REQUEST_HEADERS_BYTES":                         {value: RequestHeadersBytes, numeric: true},
+	"RESPONSE_HEADERS_BYTES":                        {value: ResponseHeadersBytes, numeric: true},
+	"RESPONSE_TRAILERS_BYTES":                       {value: ResponseTrailersBytes, numeric: true},
+	"DOWNSTREAM_HEADER_BYTES_RECEIVED":              {value: HeaderBytesReceived, numeric: true},
+	"DOWNSTREAM_HEADER_BYTES_SENT":                  {value: HeaderBytesSent, numeric: true},
+	"DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED": {value: PlainHeaderBytesReceived, numeric: true},
+	"DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT":     {value: PlainHeaderBytesSent, numeric: true},
+	"UPSTREAM_HEADER_BYTES_RECEIVED":                {value: UpstreamHeaderBytesReceived, numeric: true},
+	"UPSTREAM_HEADER_BYTES_SENT":                    {value: UpstreamHeaderBytesSent, numeric: true},
+	"UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED":   {value: UpstreamPlainHeaderBytesReceived, numeric: true},
+	"UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT":       {value: UpstreamPlainHeaderBytesSent, numeric: true},
+	"UPSTREAM_CONNECTION_ID":                        {value: UpstreamConnectionID, numeric: true},
+	"UPSTREAM_CONNECTION_IDS_ATTEMPTED":             {value: UpstreamConnectionsAttempted},
+	"UPSTREAM_HOSTS_ATTEMPTED":                      {value: UpstreamHostsAttempted},
+	"UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT":         {value: UpstreamHostsAttemptedWithoutPort},
+	"UPSTREAM_HOST_NAMES_ATTEMPTED":                 {value: UpstreamHostNamesAttempted},
+	"UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT":    {value: UpstreamHostNamesAttemptedWithoutPort},
+	"UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID":           {value: UpstreamEndpointID},
+	"UPSTREAM_DETECTED_CLOSE_TYPE":                  {value: UpstreamCloseType},
+	"UPSTREAM_LOCAL_CLOSE_REASON":                   {value: Never},
+	"UPSTREAM_CONNECTION_POOL_READY_DURATION":       {value: PoolReadyDuration, numeric: true},
+	"DOWNSTREAM_HANDSHAKE_DURATION":                 {value: HandshakeDuration, numeric: true},
 	"TLS_JA3_FINGERPRINT":                           {value: Never},
 	"TLS_JA4_FINGERPRINT":                           {value: Never},
 }

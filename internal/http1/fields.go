@@ -16,6 +16,7 @@ type fieldParser struct {
 	seen       uint64 // names of joined that have been there
 	repeated   uint64 // and those that came again
 	unfolded   bool   // line ends were taken out of the current value
+	size       int    // see Request.FieldBytes
 }
 
 // parse reads the lines of b, which ends after the head's blank line. Lines end
@@ -108,6 +109,7 @@ func (p *fieldParser) oddValue(b []byte, value *[]byte) (int, *Error) {
 
 // add keeps the field, unless the underscore rule is against it.
 func (p *fieldParser) add(name, value []byte) *Error {
+	p.size += len(name) + len(value) + len(":\r\n")
 	if p.unfolded {
 		p.unfolded = false
 		if err := foldedFraming(name); err != nil {

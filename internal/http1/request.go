@@ -36,7 +36,10 @@ type Request struct {
 	// trimmed. Repeated fields that Envoy keeps as one (see joinedRequest) are
 	// joined with "," in the place of the first.
 	Headers header.List
-	Framing Framing
+	// FieldBytes is the length of all field lines as they came, without the blanks
+	// around values: what Envoy counts as the bytes of the head.
+	FieldBytes int
+	Framing    Framing
 	// ContentLength is the body's length in bytes with Framing Length, 0 with
 	// NoBody, else -1.
 	ContentLength int64
@@ -115,6 +118,7 @@ func (r *Request) parseHead(lines []byte, o *Options) *Error {
 	if err := p.parse(lines); err != nil {
 		return err
 	}
+	r.FieldBytes = p.size
 	if len(r.Headers.Fields) > o.maxHeaders() {
 		return errTooMany
 	}

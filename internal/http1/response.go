@@ -13,7 +13,9 @@ type Response struct {
 	// Headers are all fields in order, names in lower case, values trimmed,
 	// repeated fields joined as in Request (by another table).
 	Headers header.List
-	Framing Framing
+	// FieldBytes is as that of a Request.
+	FieldBytes int
+	Framing    Framing
 	// ContentLength is the body's length in bytes with Framing Length, 0 with
 	// NoBody, else -1. For HEAD and 304 the field's own value is in Headers.
 	ContentLength int64
@@ -77,6 +79,7 @@ func (r *Response) parseHead(head, method []byte, o *Options) *Error {
 	if err := p.parse(lines); err != nil {
 		return err
 	}
+	r.FieldBytes = p.size
 	if len(r.Headers.Fields) > o.maxHeaders() {
 		return errTooMany
 	}

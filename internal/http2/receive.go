@@ -197,6 +197,7 @@ func (s *Session) continuationFrame(f *frame) error {
 func (b *headerBlock) count(size int) {
 	if b.stream != nil {
 		b.stream.wireIn.Add(int64(frameHeaderLen + size))
+		b.stream.headIn.Add(int64(frameHeaderLen + size))
 	}
 }
 
@@ -214,6 +215,7 @@ func (s *Session) blockPart(f *frame) error {
 	if s.block.stream == nil {
 		return nil
 	}
+	s.block.stream.plainIn.Add(int64(s.hr.size))
 	return s.headEnd(s.block.stream, s.hr.end())
 }
 

@@ -63,17 +63,22 @@ func (s *Session) write() {
 // they are sent.
 func (s *Session) encode(st *Stream, pseudo [][2]string, h *header.List, end bool) {
 	s.encoded.Reset()
+	plain := 0
 	for _, p := range pseudo {
+		plain += len(p[0]) + len(p[1])
 		_ = s.enc.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]}) // a bytes.Buffer takes all
 	}
 	if h != nil {
 		for i := range h.Fields {
+			plain += len(h.Fields[i].Name) + len(h.Fields[i].Value)
 			_ = s.enc.WriteField(hpack.HeaderField{Name: string(h.Fields[i].Name), Value: string(h.Fields[i].Value)})
 		}
 	}
 	before := len(s.out)
 	s.out = appendHeaders(s.out, st.id, s.encoded.Bytes(), end, s.peer.maxFrame)
 	st.wireOut.Add(int64(len(s.out) - before))
+	st.headOut.Add(int64(len(s.out) - before))
+	st.plainOut.Add(int64(plain))
 }
 
 // Open sends a request's head on a new stream; end says that nothing follows. It

@@ -18,7 +18,9 @@ type Stream struct {
 
 	readable, writable chan struct{}
 
-	wireIn, wireOut atomic.Int64 // bytes of its frames
+	wireIn, wireOut   atomic.Int64 // bytes of its frames
+	headIn, headOut   atomic.Int64 // of those that carry fields
+	plainIn, plainOut atomic.Int64 // names and values of the fields
 
 	// What follows is guarded by s.mu.
 	head, trailers *Head
@@ -59,6 +61,15 @@ func (st *Stream) Head() *Head { return st.head }
 // Wire returns how many bytes of HEADERS, CONTINUATION and DATA frames have come
 // for the stream and gone for it so far, the frames' heads included.
 func (st *Stream) Wire() (received, sent int64) { return st.wireIn.Load(), st.wireOut.Load() }
+
+// HeadSizes are bytes of heads and trailers that have come for a stream and gone for
+// it so far: of their frames, and of the names and values in them.
+type HeadSizes struct{ Received, Sent, PlainReceived, PlainSent int64 }
+
+// Heads returns the sizes of heads and trailers so far.
+func (st *Stream) Heads() HeadSizes {
+	return HeadSizes{st.headIn.Load(), st.headOut.Load(), st.plainIn.Load(), st.plainOut.Load()}
+}
 
 // HeadOnly reports whether nothing follows the head.
 func (st *Stream) HeadOnly() bool { return st.headOnly }

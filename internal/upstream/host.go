@@ -64,6 +64,7 @@ type Conn struct {
 	text      []byte
 	count     counting
 	born      time.Time
+	birth     Birth
 	requests  uint32
 	// received and sent are bytes of the request at hand; its body may be sent by
 	// a goroutine of its own.
@@ -143,12 +144,13 @@ func (h *Host) connect(ctx context.Context, timeout time.Duration, name string) 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	count := h.opens(false)
-	link, sock, err := h.open(ctx, name, false)
+	c := &Conn{host: h, name: name, text: h.text}
+	link, sock, err := h.open(ctx, name, false, &c.birth)
 	count.connected(err)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: link, host: h, name: name, probe: newProbe(sock), text: h.text, count: count, born: time.Now()}
+	c.Conn, c.probe, c.count, c.born = link, newProbe(sock), count, time.Now()
 	if h.several {
 		c.text = []byte(sock.RemoteAddr().String())
 	}

@@ -152,7 +152,7 @@ func (h *Host) newSession(ctx context.Context, timeout time.Duration, name []byt
 	defer cancel()
 	var err error
 	counted := &sessionConn{count: h.opens(true)}
-	counted.Conn, _, err = h.open(ctx, string(name), true)
+	counted.Conn, _, err = h.open(ctx, string(name), true, &counted.birth)
 	counted.count.connected(err)
 	if err != nil {
 		h.limits.removeConnection()
@@ -222,6 +222,7 @@ func (h *Host) EndStream() {
 type sessionConn struct {
 	net.Conn
 	count counting
+	birth Birth
 }
 
 // NetConn is the connection as the cluster's socket made it.

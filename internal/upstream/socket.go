@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net"
+	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -85,12 +86,14 @@ func hostName(c *clusterv3.Cluster, e *endpointv3.LbEndpoint) string {
 func (h *Host) Name() string { return h.name }
 
 // open makes a connection to the host and protects it as the cluster asks. sock is
-// what the kernel has of it, link what carries requests.
-func (h *Host) open(ctx context.Context, name string, http2 bool) (link, sock net.Conn, err error) {
+// what the kernel has of it, link what carries requests; b notes how it came about.
+func (h *Host) open(ctx context.Context, name string, http2 bool, b *Birth) (link, sock net.Conn, err error) {
+	b.Begun = time.Now()
 	sock, err = h.dial(ctx, "tcp", h.Address)
 	if err != nil {
 		return nil, nil, err
 	}
+	b.Connected = time.Now()
 	s := h.socket.Load()
 	if s == nil {
 		return sock, sock, nil
@@ -100,6 +103,7 @@ func (h *Host) open(ctx context.Context, name string, http2 bool) (link, sock ne
 		_ = sock.Close()
 		return nil, nil, err
 	}
+	b.Secured = time.Now()
 	return link, sock, nil
 }
 

@@ -4,9 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
-	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,22 +24,51 @@ var clientOperators = strings.Fields(`
 %DOWNSTREAM_PEER_CERT_V_START% %DOWNSTREAM_PEER_CERT_V_END% %DOWNSTREAM_PEER_CERT_V_START(%b_%d_%H:%M:%S_%Y_%Z)% %DOWNSTREAM_PEER_CERT_V_END(%s)%
 %DOWNSTREAM_PEER_CHAIN_SERIALS% %DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1% %DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256%
 %DOWNSTREAM_LOCAL_SUBJECT% %DOWNSTREAM_LOCAL_URI_SAN% %DOWNSTREAM_LOCAL_DNS_SAN% %DOWNSTREAM_LOCAL_IP_SAN% %DOWNSTREAM_LOCAL_EMAIL_SAN%
+%DOWNSTREAM_PEER_OTHERNAME_SAN% %DOWNSTREAM_LOCAL_OTHERNAME_SAN% %DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256% %DOWNSTREAM_PEER_ISSUER_SERIAL%
 `)
+
+// otherNames is an extension with alternative names of every kind, among them some
+// that only their type tells apart (RFC 5280 section 4.2.1.6).
+func otherNames(t *testing.T, name string) pkix.Extension {
+	t.Helper()
+	raw := func(class, tag int, compound bool, content []byte) []byte {
+		out, err := asn1.Marshal(asn1.RawValue{Class: class, Tag: tag, IsCompound: compound, Bytes: content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	general := func(tag int, content []byte) []byte { return raw(asn1.ClassContextSpecific, tag, tag == 0, content) }
+	id, err := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := func(tag int, content []byte) []byte {
+		value := raw(asn1.ClassUniversal, tag, false, content)
+		return general(0, slices.Concat(id, raw(asn1.ClassContextSpecific, 0, true, value)))
+	}
+	names := slices.Concat(
+		general(2, []byte(name+"1.test")), other(asn1.TagUTF8String, []byte("upn@"+name+".test")), general(2, []byte(name+"2.test")),
+		other(asn1.TagIA5String, []byte("ia5")), other(asn1.TagPrintableString, []byte("printable")), other(asn1.TagInteger, []byte{42}),
+		other(asn1.TagInteger, []byte{1, 0, 0, 0, 0, 0, 0, 0, 0}), other(asn1.TagInteger, []byte{0xff}), other(asn1.TagBoolean, []byte{0xff}), other(asn1.TagBoolean, []byte{0}),
+		other(asn1.TagOctetString, []byte("octets")), other(asn1.TagEnum, []byte{7}), other(asn1.TagNull, nil), other(asn1.TagOID, []byte{42, 3, 4}),
+		other(asn1.TagUTCTime, []byte("260101000000Z")), other(asn1.TagBMPString, []byte{0, 'b', 0, 'm'}),
+		other(asn1.TagBitString, []byte{0, 'x'}), other(asn1.TagGeneralString, []byte("general")), other(asn1.TagGeneralizedTime, []byte("20260101000000Z")),
+		general(6, []byte("spiffe://cluster.local/ns/x/sa/y")), general(1, []byte("e@f.g")), general(1, []byte("h@f.g")),
+		general(7, []byte{10, 0, 0, 1}), general(7, net.ParseIP("2001:db8::1")),
+	)
+	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: raw(asn1.ClassUniversal, asn1.TagSequence, true, names)}
+}
 
 // TestOperatorsOfClientCertificates compares what is told of a client's certificate
 // and the listener's own.
 func TestOperatorsOfClientCertificates(t *testing.T) {
 	ca := authority.New(t, "ca")
 	below := ca.Intermediate("below")
-	spiffe, err := url.Parse("spiffe://cluster.local/ns/x/sa/y")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addresses := []net.IP{net.IPv4(10, 0, 0, 1), net.ParseIP("2001:db8::1")}
 	full := func(name string) *x509.Certificate {
 		return &x509.Certificate{
-			Subject: pkix.Name{Country: []string{"DE"}, Organization: []string{`Acme, Inc. "q"`}, CommonName: name}, IPAddresses: addresses,
-			DNSNames: []string{name + "1.test", name + "2.test"}, URIs: []*url.URL{spiffe}, EmailAddresses: []string{"e@f.g", "h@f.g"},
+			Subject:         pkix.Name{Country: []string{"DE"}, Organization: []string{`Acme, Inc. "q"`}, CommonName: name},
+			ExtraExtensions: []pkix.Extension{otherNames(t, name)},
 		}
 	}
 	plain, rich, chained := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "plain"}}), ca.Issue(full("client")), below.Issue(full("below"))
