@@ -74,7 +74,11 @@ const tries = 16
 // ending is how a request to the cluster ends at the gateway, or nil if it takes other clusters there.
 func ending(g *gateway, r *fetch.Request, cluster string) *Ending {
 	for range tries {
-		if _, t, err := g.ask(r); err == nil && t.Cluster == cluster {
+		_, t, err := g.ask(r)
+		if err != nil {
+			return nil
+		}
+		if t.Cluster == cluster {
 			return &Ending{Status: t.Status, Details: t.Details, Flags: t.Flags}
 		}
 	}
