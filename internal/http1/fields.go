@@ -17,6 +17,7 @@ type fieldParser struct {
 	repeated   uint64 // and those that came again
 	unfolded   bool   // line ends were taken out of the current value
 	size       int    // see Request.FieldBytes
+	coding     []byte // the last transfer-encoding, where names came again
 }
 
 // parse reads the lines of b, which ends after the head's blank line. Lines end
@@ -36,6 +37,7 @@ func (p *fieldParser) parse(b []byte) *Error {
 		b = b[n:]
 	}
 	if p.repeated != 0 {
+		p.coding = lastCoding(p.list)
 		joinRepeated(p.list, p.arena, p.joined, p.repeated)
 	}
 	return nil
@@ -129,6 +131,16 @@ func (p *fieldParser) add(name, value []byte) *Error {
 		}
 	}
 	p.list.Add(name, value)
+	return nil
+}
+
+// lastCoding is the value of the last transfer-encoding in the list.
+func lastCoding(l *header.List) []byte {
+	for i := len(l.Fields) - 1; i >= 0; i-- {
+		if string(l.Fields[i].Name) == "transfer-encoding" {
+			return l.Fields[i].Value
+		}
+	}
 	return nil
 }
 

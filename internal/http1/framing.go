@@ -17,9 +17,9 @@ type message struct {
 
 	length      []byte // value of the last content-length
 	lengths     int    // number of content-length fields
-	coding      []byte
+	coding      []byte // value of the last transfer-encoding
 	hasCoding   bool
-	manyCodings bool // several transfer-encoding fields were joined
+	manyCodings bool // there are several of them
 }
 
 // bodyLens has the bits of the lengths of the names that read looks at.
@@ -52,18 +52,19 @@ func (m *message) read(l *header.List) {
 // framing decides where the body ends. It is strict where leniency would let two
 // parties disagree: several content-lengths are refused even if they are equal,
 // and so are several transfer-encoding fields, of which Envoy accepts empty ones.
-// dropLength says that the
+// Where allowBoth lets the coding win over a length, the last coding decides whether
+// it is the length that is at fault, as in Envoy. dropLength says that the
 // content-length field must go.
 func (m *message) framing(allowBoth bool) (f Framing, length int64, dropLength bool, err *Error) {
 	switch {
 	case m.lengths > 1:
 		return 0, 0, false, errLength
 	case m.hasCoding:
-		chunked := equalFold(m.coding, "chunked") && !m.manyCodings
+		chunked := equalFold(m.coding, "chunked")
 		if m.lengths > 0 && !(allowBoth && chunked) {
 			return 0, 0, false, errLengthChunked
 		}
-		if !chunked {
+		if !chunked || m.manyCodings {
 			return 0, 0, false, errTransferCoding
 		}
 		return Chunked, -1, m.lengths > 0, nil

@@ -102,6 +102,9 @@ func ParseRequest(buf []byte, r *Request, o *Options) (n int, err *Error) {
 			return 0, err
 		}
 	}
+	if r.scan.control {
+		return 0, errControl
+	}
 	if err := r.parseHead(buf[r.scan.lineEnd:n], o); err != nil {
 		return 0, err
 	}
@@ -124,8 +127,10 @@ func (r *Request) parseHead(lines []byte, o *Options) *Error {
 	}
 	r.takeHost()
 	var m message
-	m.manyCodings = p.repeated&requestCoding != 0
 	m.read(&r.Headers)
+	if p.repeated&requestCoding != 0 {
+		m.coding, m.manyCodings = p.coding, true
+	}
 	if err := r.frame(&m, o); err != nil {
 		return err
 	}

@@ -2,21 +2,30 @@ package http1
 
 import "bytes"
 
-// cutBlank cuts b at its first run of blanks, tabs and CRs.
+// cutBlank cuts b at its first run of blanks, which all bytes below them are, too.
 func cutBlank(b []byte) (before, after []byte) {
 	i := 0
-	for i < len(b) && class[b[i]]&isSpace == 0 {
+	for i < len(b) && b[i] > ' ' {
 		i++
 	}
 	before = b[:i]
-	for i < len(b) && class[b[i]]&isSpace != 0 {
+	for i < len(b) && b[i] <= ' ' {
 		i++
 	}
 	return before, b[i:]
 }
 
+// trimEnd cuts what cutBlank takes for blanks from the end of b.
+func trimEnd(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] <= ' ' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
 // parseRequestLine takes the first line apart and checks what can be checked
-// without the fields. The line includes its end.
+// without the fields. The line includes its end. Control characters between its parts
+// it notes only: Envoy refuses them when the whole head is there.
 func (r *Request) parseRequestLine(line []byte, o *Options) *Error {
 	if err := r.splitRequestLine(line, o); err != nil {
 		if hasControl(line) {
@@ -30,7 +39,11 @@ func (r *Request) parseRequestLine(line []byte, o *Options) *Error {
 func (r *Request) splitRequestLine(line []byte, o *Options) *Error {
 	method, rest := cutBlank(line)
 	target, version := cutBlank(rest)
-	version = trim(version)
+	version = trimEnd(version)
+	if plain := len(method) + 1 + len(target) + 1 + len(version) + len("\r\n"); plain != len(line) || hasControl(line[plain-2:]) ||
+		line[len(method)] != ' ' || line[len(method)+1+len(target)] != ' ' {
+		r.scan.control = hasControl(line)
+	}
 	if len(target) == 0 {
 		return errRequestLine
 	}

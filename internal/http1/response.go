@@ -84,8 +84,10 @@ func (r *Response) parseHead(head, method []byte, o *Options) *Error {
 		return errTooMany
 	}
 	var m message
-	m.manyCodings = p.repeated&responseCoding != 0
 	m.read(&r.Headers)
+	if p.repeated&responseCoding != 0 {
+		m.coding, m.manyCodings = p.coding, true
+	}
 	if err := r.frame(&m, method); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ type headScan struct {
 	at       int  // everything before is known not to hold the head's end
 	lineEnd  int  // just after the first line, once that is complete
 	headless bool // the first line is the whole message (HTTP/0.9)
+	control  bool // the first line has control characters between its parts
 }
 
 // firstLine skips empty lines and finds the end of the first line. ok is false

@@ -119,13 +119,9 @@ var deliberate = []struct {
 	{"a transfer-encoding with a CR inside", regexp.MustCompile(`(?i)transfer-encoding[^\n]*\r[^\n]`), true},
 	{"several transfer-encodings of which one is empty", regexp.MustCompile(`(?is)transfer-encoding:[ \t\r]*\n.*transfer-encoding|transfer-encoding.*transfer-encoding:[ \t\r]*\n`), true},
 	{"a transfer-encoding that is folded", regexp.MustCompile(`(?i)transfer-encoding:[^\n]*\n[ \t]`), true},
-	{endless, regexp.MustCompile(`^[^\n]*\r[^\n]`), true},
 	{chunkEnd, regexp.MustCompile(`(?is)transfer-encoding:\s*chunked`), true},
 	{"framing fields with an underscore", regexp.MustCompile(`(?i)(transfer_encoding|content_length)`), false},
 }
-
-// endless is what Envoy waits on for the end of.
-const endless = "a CR inside the request line"
 
 // chunkEnd is accepted by Envoy, which may then wait for more.
 const chunkEnd = "bytes between the data of a chunk and its line end"
@@ -135,9 +131,6 @@ var refusal = regexp.MustCompile(`^=> (400|501)`)
 // explained returns the reason of a deliberate difference, or nothing.
 func explained(raw []byte, answers [][]string) string {
 	for _, d := range deliberate {
-		if d.why == endless && answers[0][0] != "=> timeout" {
-			continue
-		}
 		if d.why == chunkEnd && answers[0][0] != "=> 200" && answers[0][0] != "=> timeout" {
 			continue
 		}
