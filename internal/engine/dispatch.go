@@ -13,7 +13,7 @@ func (s *stream) dispatch() {
 	s.routeOnce()
 	for s.rerun {
 		s.rerun = false
-		s.up.reset()
+		s.up.restart()
 		s.resp.Reset()
 		s.routeOnce()
 	}

@@ -37,7 +37,7 @@ type exchange struct {
 	h2host *upstream.Host
 	h2run  []byte
 
-	replay     []byte // what of the body has been sent, for another attempt
+	replay     []byte // what of the body has been sent, for another attempt or a redirect
 	replayable bool
 	retrying   *upstream.Cluster // whose retry this attempt is; nil: it is none
 	unread     bool              // the connection was reset before anything of the answer came
@@ -92,9 +92,17 @@ func (x *exchange) end() {
 	x.endRetry()
 	x.s.peer.engine.buffers.put(x.buf)
 	x.buf = nil
-	if cap(x.replay) > maxReplay/4 {
+	if cap(x.replay) > maxReplay/4 && !x.s.rerun {
 		x.replay = nil
 	}
+}
+
+// restart makes the exchange ready for the request that a redirect has led to, with
+// the body of the one before.
+func (x *exchange) restart() {
+	body := x.replay
+	x.reset()
+	x.replay = body
 }
 
 // beginRetry counts the next attempt among the retries of the cluster, as long as it
@@ -371,7 +379,7 @@ func (x *exchange) late() failure {
 // and an attempt could follow.
 func (x *exchange) remember(data []byte) {
 	x.s.received += int64(len(data))
-	if x.s.route.retry == nil || !x.replayable {
+	if x.s.route.retry == nil && x.s.route.internal == nil || !x.replayable {
 		x.replayable = false
 		return
 	}

@@ -50,11 +50,12 @@ func (s *stream) mirror() *teeClient {
 		if t.cluster == nil {
 			continue
 		}
-		sh := all.begin(tee.client.ended())
+		sh := all.begin(tee.client.ended() && len(s.up.replay) == 0)
 		if sh == nil {
 			s.prog.lostCopy(all.engine.log, t.name, "too many copies are under way")
 			continue
 		}
+		sh.write(s.up.replay) // of a request that a redirect has led here
 		tee.shadows = append(tee.shadows, sh)
 		all.run(sh, s.shadow(m, t, sh))
 	}

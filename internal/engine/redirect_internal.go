@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/crossgate/crossgate/internal/http1"
 )
 
 // internalRedirect is a compiled InternalRedirectPolicy: the proxy follows a
@@ -47,9 +49,9 @@ func (s *stream) follow() bool {
 	if p == nil || s.redirects >= p.limit || !slices.Contains(p.codes, s.resp.Status) || !s.client.ended() {
 		return false
 	}
-	if s.received > 0 || s.continued() {
+	if !s.up.replayable {
 		s.target.cluster.Stats.RedirectsFailed.Inc()
-		return false // the body has been sent and is not kept for another service
+		return false // the body has been sent and was too large to be kept
 	}
 	location, ok := s.resp.Headers.Get("location")
 	if !ok {
@@ -93,12 +95,22 @@ func (s *stream) redirectTo(host, path []byte) bool {
 		return false
 	}
 	s.req.Headers.Set(hOriginalURL, original)
+	if !bytes.Equal(s.req.Method, method) {
+		s.dropBody()
+	}
 	s.redirects++
 	s.rerun = true
 	s.vhost, s.route, s.target = nil, nil, nil
 	s.corsPolicy, s.corsOrigin = nil, nil
 	s.attempts = 0
 	return true
+}
+
+// dropBody leaves the request without the body that it had under another method.
+func (s *stream) dropBody() {
+	s.req.Headers.Remove("content-length")
+	s.req.Framing, s.req.ContentLength = http1.NoBody, 0
+	s.up.replay = s.up.replay[:0]
 }
 
 var (
