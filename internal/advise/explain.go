@@ -194,7 +194,8 @@ type Hop struct {
 	Route       *Route   `json:"route,omitempty"` // nil: none matches
 	Missed      []Missed `json:"missed,omitempty"`
 	Cluster     string   `json:"cluster,omitempty"`
-	// Service is what the service has to speak; nil for HTTP/1.1, which all do, and where the gateway answers.
+	// Service is what the service has to speak, or why there is none; nil for HTTP/1.1, which all do, and for other answers of the
+	// gateway.
 	Service *Service `json:"service,omitempty"`
 
 	Status  int      `json:"status,omitempty"`

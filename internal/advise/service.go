@@ -8,10 +8,10 @@ import (
 	"github.com/crossgate/crossgate/internal/xds"
 )
 
-// Service is what the service of a request has to speak, and what becomes of the request if it does not.
+// Service is what the service of a request has to speak, and what becomes of the request if it does not; or why none is found.
 type Service struct {
-	// Protocol is what the gateway begins with, without asking: "HTTP/2".
-	Protocol string `json:"protocol"`
+	// Protocol is what the gateway begins with, without asking: "HTTP/2". Empty: the gateway knows no address of the service.
+	Protocol string `json:"protocol,omitempty"`
 	// Position is where that is asked for; Setting is what stands there, empty if it is the port of the service.
 	Position string `json:"position,omitempty"`
 	Setting  string `json:"setting,omitempty"`
@@ -28,16 +28,20 @@ type Ending struct {
 	Flags   string `json:"flags"`
 }
 
-// upgrade is the setting of DestinationRules that makes a cluster speak HTTP/2.
-const upgrade = "h2UpgradePolicy: UPGRADE"
+// The settings of DestinationRules that make a cluster speak HTTP/2, and have no address at a gateway.
+const (
+	upgrade     = "h2UpgradePolicy: UPGRADE"
+	passthrough = "simple: PASSTHROUGH"
+)
 
-// services tells of the services that the requests of the hops reach in HTTP/2. The one behind our gateway speaks both protocols, so
+// services tells of the services that the requests of the hops do not reach, or reach in HTTP/2. The one behind our gateway speaks both protocols, so
 // the requests are sent once more with one that does not.
 func (in Input) services(hops []Hop, requests []*fetch.Request) (err error) {
 	var old *gateway
 	for i := range hops {
 		t := hops[i].trace
 		if t == nil || t.Local || !t.HTTP2 {
+			hops[i].Service = in.withoutAddress(t)
 			continue
 		}
 		if old == nil {
@@ -53,6 +57,17 @@ func (in Input) services(hops []Hop, requests []*fetch.Request) (err error) {
 		return err
 	}
 	return cmp.Or(err, old.close())
+}
+
+// withoutAddress tells of a request that has nowhere to go, for its service is where the client meant to connect to; nil of others.
+func (in Input) withoutAddress(t *engine.Trace) *Service {
+	if t == nil || t.Details != "no_healthy_upstream" {
+		return nil
+	}
+	if at := in.position(xds.ClusterBalanceKey(t.Cluster)); at != "" {
+		return &Service{Position: at, Setting: passthrough}
+	}
+	return nil
 }
 
 func (in Input) service(t *engine.Trace, old *gateway, r *fetch.Request) (*Service, error) {

@@ -109,12 +109,15 @@ func (t *explanationText) hop(h *advise.Hop) {
 	t.field("answer", append([]string{fmt.Sprintf("%d from %s", h.Status, by)}, h.Answer...)...)
 }
 
-// service says what the service has to speak.
+// service says what the service has to speak, or why there is none.
 func (t *explanationText) service(s *advise.Service) {
 	if s == nil {
 		return
 	}
 	first := "is spoken to in " + s.Protocol + " without being asked"
+	if s.Protocol == "" {
+		first = "has no address that a gateway knows"
+	}
 	if s.Position != "" {
 		first += ": " + s.Position
 	}
