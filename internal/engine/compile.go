@@ -35,6 +35,7 @@ type compiler struct {
 	slots    map[string]int
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
+	resolved map[settingsKey][]any
 	secrets  map[string]*tlsv3.Secret
 	sockets  map[string]*clusterSockets // by cluster
 	before   map[string]*clusterSockets // those of the program that is served
@@ -66,6 +67,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 	c.slots = map[string]int{}
 	c.routes = map[string]*routev3.RouteConfiguration{}
 	c.tables = map[string]*routeTable{}
+	c.resolved = map[settingsKey][]any{}
 	c.secrets = map[string]*tlsv3.Secret{}
 	c.sockets = map[string]*clusterSockets{}
 	for _, r := range s.Routes {

@@ -24,7 +24,14 @@ type level struct {
 	filters           map[string]*anypb.Any
 	legacyCORS        *routev3.CorsPolicy
 	mirrors           []*routev3.RouteAction_RequestMirrorPolicy
+	id                *levelID // nil: of a level that no other route has
 }
+
+// levelID is one of a level that many routes have.
+type levelID struct{ _ byte }
+
+// configures tells whether the level says anything to filters.
+func (l *level) configures() bool { return len(l.filters) > 0 || l.legacyCORS != nil }
 
 // configured is what the messages of all levels have in common.
 type configured interface {
@@ -73,7 +80,36 @@ func responseMutations(levels []level) []*mutations {
 
 // settings resolves the configuration of the levels for every filter, by slot. A
 // key that names no filter of the snapshot has no effect, as in Envoy.
+// Routes that say nothing of their own share what the levels above them say: a policy
+// may be long.
 func (c *compiler) settings(levels []level) ([]any, error) {
+	var key settingsKey
+	n := 0
+	for i := range levels {
+		switch l := &levels[i]; {
+		case !l.configures():
+		case l.id == nil:
+			return c.resolve(levels)
+		default:
+			key[n] = l.id
+			n++
+		}
+	}
+	if out := c.resolved[key]; out != nil {
+		return out, nil
+	}
+	out, err := c.resolve(levels)
+	if err == nil {
+		c.resolved[key] = out
+	}
+	return out, err
+}
+
+// settingsKey are the levels that configure filters: a virtual host and its route
+// configuration at the most.
+type settingsKey [2]*levelID
+
+func (c *compiler) resolve(levels []level) ([]any, error) {
 	out := make([]any, len(c.slots))
 	for name, slot := range c.slots {
 		v, err := c.setting(name, levels)

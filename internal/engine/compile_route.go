@@ -62,7 +62,7 @@ func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, er
 	if err != nil {
 		return nil, err
 	}
-	own.mirrors = rc.GetRequestMirrorPolicies()
+	own.mirrors, own.id = rc.GetRequestMirrorPolicies(), new(levelID)
 	for _, vh := range rc.GetVirtualHosts() {
 		object := fmt.Sprintf("virtual host %s of %s", vh.GetName(), rc.GetName())
 		v, err := c.compileHost(rc, vh, own, t)
@@ -87,7 +87,7 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 		return nil, err
 	}
 	own.legacyCORS = vh.GetCors() //nolint:staticcheck // deprecated and still in force.
-	own.mirrors = vh.GetRequestMirrorPolicies()
+	own.mirrors, own.id = vh.GetRequestMirrorPolicies(), new(levelID)
 	v := &virtualHost{
 		name:               vh.GetName(),
 		requireTLS:         vh.GetRequireTls() != routev3.VirtualHost_NONE,
@@ -95,6 +95,7 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 		attemptCountAnswer: vh.GetIncludeAttemptCountInResponse(),
 		metadata:           vh.GetMetadata(),
 	}
+	var routes, others []*route
 	for i, r := range vh.GetRoutes() {
 		built, err := c.compileRoute(r, vh, []level{own, rcLevel}, t)
 		if err != nil {
@@ -105,10 +106,15 @@ func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.Virtu
 				return nil, fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
 			}
 		}
-		v.routes.add(built)
+		routes = append(routes, built)
 		if !built.match.onlyOptions {
-			v.others.add(built)
+			others = append(others, built)
 		}
+	}
+	v.routes = newRouteList(routes)
+	v.others = v.routes
+	if len(others) < len(routes) {
+		v.others = newRouteList(others)
 	}
 	return v, nil
 }

@@ -168,3 +168,30 @@ func TestCollidingDomains(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutesShareSettings: what a virtual host says to filters is compiled once for all
+// of its routes that say nothing themselves; it may be a policy of thousands of origins.
+func TestRoutesShareSettings(t *testing.T) {
+	const cors = `typed_per_filter_config: {envoy.filters.http.cors: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy, max_age: "%d"}}`
+	config := strings.Replace(bootstrap("", `
+              - {match: {prefix: /a}, route: {cluster: up}}
+              - {match: {prefix: /b}, route: {cluster: up}, `+fmt.Sprintf(cors, 2)+`}
+              - {match: {prefix: /c}, route: {weighted_clusters: {clusters: [{name: up, weight: 1}]}}}
+`, ""), `              domains: ["*"]`, "              domains: [\"*\"]\n              "+fmt.Sprintf(cors, 1), 1)
+	prog, diags := Compile(loadText(t, config))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var ages []string
+	var policies []*corsPolicy
+	for _, e := range prog.listeners[0].chains[0].manager.routes.hosts.all.routes.entries {
+		for _, v := range e.route.targets[0].settings {
+			if p, ok := v.(*corsPolicy); ok {
+				ages, policies = append(ages, string(p.maxAge)), append(policies, p)
+			}
+		}
+	}
+	if want := "[1 2 1]"; fmt.Sprint(ages) != want || policies[0] != policies[2] {
+		t.Errorf("%v, want %s; shared: %v", ages, want, policies)
+	}
+}

@@ -161,8 +161,8 @@ type routeTable struct {
 // virtualHost is a compiled VirtualHost.
 type virtualHost struct {
 	name               string
-	routes             routeList
-	others             routeList // those that are not for OPTIONS alone
+	routes             *routeList
+	others             *routeList // those that are not for OPTIONS alone
 	requireTLS         bool
 	attemptCount       bool // x-envoy-attempt-count towards the service
 	attemptCountAnswer bool // and towards the client

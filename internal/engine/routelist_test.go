@@ -17,27 +17,27 @@ import (
 )
 
 // compileList makes a list of matches, whose routes are named by their indexes.
-func compileList(t testing.TB, matches []*routev3.RouteMatch) routeList {
+func compileList(t testing.TB, matches []*routev3.RouteMatch) *routeList {
 	t.Helper()
-	var l routeList
+	var routes []*route
 	for i, m := range matches {
 		c, err := compileMatch(m, runtime{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.add(&route{name: fmt.Sprint(i), match: c})
+		routes = append(routes, &route{name: fmt.Sprint(i), match: c})
 	}
-	return l
+	return newRouteList(routes)
 }
 
 // poison makes conditions that the route before has, too, panic if they are looked at.
-func poison(l routeList) {
-	for i := range l {
-		m := &l[i].route.match
-		if l[i].shared > 0 {
+func poison(l *routeList) {
+	for _, e := range l.entries {
+		m := &e.route.match
+		if e.shared > 0 {
 			m.kind, m.re = pathRegex, nil
 		}
-		for k := 1; k < l[i].shared; k++ {
+		for k := 1; k < int(e.shared); k++ {
 			m.headers[k-1] = headerMatch{}
 		}
 	}
@@ -62,13 +62,13 @@ func TestRouteList(t *testing.T) {
 		}
 		plain, list := compileList(t, matches), compileList(t, matches)
 		poison(list)
-		for _, e := range list {
-			shared += e.shared
+		for _, e := range list.entries {
+			shared += int(e.shared)
 		}
 		for range 40 {
 			s := randomRequest(rnd)
 			want := ""
-			for _, e := range plain {
+			for _, e := range plain.entries {
 				if m := &e.route.match; m.leading(s, 0) == m.leads() && m.rest(s) {
 					want = e.route.name
 					break
@@ -188,7 +188,7 @@ func hardenedHost(t testing.TB) *virtualHost {
 // request a preflight, are looked at once for all of its refusals.
 func TestRefusalsShareTheirConditions(t *testing.T) {
 	var got []string
-	for _, e := range hardenedHost(t).routes {
+	for _, e := range hardenedHost(t).routes.entries {
 		got = append(got, fmt.Sprint(e.route.name, " ", e.shared))
 	}
 	// The path, OPTIONS, Access-Control-Request-Method and Origin; the route itself has the

@@ -76,6 +76,7 @@ func compileMatch(m *routev3.RouteMatch, rt runtime) (routeMatch, error) {
 		}
 		out.addHeader(c)
 	}
+	out.seal()
 	for i, q := range m.GetQueryParameters() {
 		c, err := compileQueryMatch(q)
 		if err != nil {

@@ -6,7 +6,8 @@ package engine
 type noneMatch struct {
 	name         string
 	missingEmpty bool
-	set          originMatch
+	values       []stringMatch
+	set          originMatch // of the values
 }
 
 // addHeader adds a condition, to those on the same header if it is of their kind.
@@ -20,13 +21,19 @@ func (m *routeMatch) addHeader(h headerMatch) {
 	}
 	for i := range m.none {
 		if n := &m.none[i]; n.name == h.name && n.missingEmpty == h.missingEmpty {
-			n.set.add(*h.value)
+			n.values = append(n.values, *h.value)
 			return
 		}
 	}
-	n := noneMatch{name: h.name, missingEmpty: h.missingEmpty}
-	n.set.add(*h.value)
-	m.none = append(m.none, n)
+	m.none = append(m.none, noneMatch{name: h.name, missingEmpty: h.missingEmpty, values: []stringMatch{*h.value}})
+}
+
+// seal is called when all conditions have been added.
+func (m *routeMatch) seal() {
+	for i := range m.none {
+		n := &m.none[i]
+		n.set, n.values = newOriginMatch(n.values), nil
+	}
 }
 
 // matches follows headerMatch: an inverted condition is about all lines of the

@@ -95,8 +95,7 @@ func (s *stringMatch) recognise(text string) {
 		return
 	}
 	first, middle, last := re.Sub[0], re.Sub[1], re.Sub[2]
-	literal := func(r *syntax.Regexp) bool { return r.Op == syntax.OpLiteral && r.Flags&syntax.FoldCase == 0 }
-	if !literal(first) || !literal(last) || middle.Op != syntax.OpStar && middle.Op != syntax.OpPlus || middle.Sub[0].Op != syntax.OpAnyCharNotNL {
+	if !isLiteral(first) || !isLiteral(last) || middle.Op != syntax.OpStar && middle.Op != syntax.OpPlus || middle.Sub[0].Op != syntax.OpAnyCharNotNL {
 		return
 	}
 	if middle.Op == syntax.OpPlus {

@@ -75,7 +75,7 @@ func (s *stream) routeIndex() int {
 	if s.route == nil {
 		return -1
 	}
-	return slices.IndexFunc(s.vhost.routes, func(e listedRoute) bool { return e.route == s.route })
+	return slices.IndexFunc(s.vhost.routes.entries, func(e listedRoute) bool { return e.route == s.route })
 }
 
 // misses notes why the routes before the one that was found do not match. It has to know the request as it was for them: header
@@ -85,7 +85,7 @@ func (s *stream) misses() {
 		return
 	}
 	s.missed = nil
-	for i, e := range s.vhost.routes {
+	for i, e := range s.vhost.routes.entries {
 		if e.route == s.route {
 			return
 		}

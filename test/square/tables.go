@@ -140,7 +140,11 @@ func (g generator) table() *site {
 	s := &site{Manager: pick(g, managerNames...)}
 	host := object{}
 	var routes []any
-	for range 1 + g.IntN(5) {
+	n := 1 + g.IntN(5)
+	if g.chance(10) {
+		n += 16 + g.IntN(24) // they are looked up, not asked one after the other
+	}
+	for range n {
 		routes = append(routes, g.tableRoute())
 	}
 	if g.chance(80) {
