@@ -427,7 +427,10 @@ func (c *conn) wire() (received, sent int64) { return int64(c.head) + c.body.wir
 // heads implements client.
 func (c *conn) heads(s *stream) http2.HeadSizes {
 	received := int64(s.req.FieldBytes)
-	return http2.HeadSizes{Received: received, PlainReceived: received, Sent: s.headSent, PlainSent: s.headSent}
+	return http2.HeadSizes{
+		Received: received + trailerBytes(c.trailers(), len(":\r\n")), PlainReceived: received,
+		Sent: s.headSent, PlainSent: s.headSent,
+	}
 }
 
 // sendContinue implements client.

@@ -74,6 +74,13 @@ func (s *stream) answerTrailers() *header.List {
 	return s.up.trailers()
 }
 
+// appendEnd writes the end of a chunked body to out.
+func (s *stream) appendEnd() {
+	t := s.answerTrailers()
+	s.headSent += trailerBytes(t, len(": \r\n"))
+	s.out = http1.AppendLastChunk(s.out, t)
+}
+
 // downstreamFraming decides how the client finds the body's end, and writes the
 // length where Envoy's codec would.
 func (s *stream) downstreamFraming() http1.Framing {
@@ -161,7 +168,7 @@ func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 			return err
 		}
 		if done && framing == http1.Chunked {
-			s.out = http1.AppendLastChunk(s.out, s.answerTrailers())
+			s.appendEnd()
 		}
 		if len(s.out) > 0 {
 			if err := c.write(s.out, nil); err != nil {
@@ -176,7 +183,7 @@ func (c *conn) relayChunks(s *stream, framing http1.Framing) error {
 		c.setWriteTimeout(time.Now(), x.idle())
 		if s.resp.Framing == http1.UntilClose && errors.Is(err, io.EOF) {
 			if framing == http1.Chunked {
-				s.out = http1.AppendLastChunk(s.out, s.answerTrailers())
+				s.appendEnd()
 				if err := c.write(s.out, nil); err != nil {
 					return clientError{err}
 				}

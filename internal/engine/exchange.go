@@ -53,12 +53,9 @@ type exchange struct {
 	// one too.
 	limited atomic.Uint32
 
-	// wireReceived and wireSent are bytes of the attempts that have ended; sizes are
-	// those of heads, with HTTP/1.1 also of the one at hand.
-	wireReceived, wireSent int64
-	sizes                  http2.HeadSizes
-	wait                   time.Duration // for the connection at hand
-	bodyFirst              time.Time     // when a body came after its head
+	attempted
+	wait      time.Duration // for the connection at hand
+	bodyFirst time.Time     // when a body came after its head
 }
 
 // maxReplay bounds the body that is kept for retries: Envoy's
@@ -74,8 +71,8 @@ func (x *exchange) reset() {
 	x.r, x.w = 0, 0
 	x.connectError, x.clientError, x.gone = nil, nil, false
 	x.uploaded.Store(0)
-	x.wireReceived, x.wireSent = 0, 0
-	x.sizes, x.wait, x.bodyFirst = http2.HeadSizes{}, 0, time.Time{}
+	x.attempted = attempted{}
+	x.wait, x.bodyFirst = 0, time.Time{}
 }
 
 func (x *exchange) begin(s *stream) {

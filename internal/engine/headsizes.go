@@ -14,6 +14,20 @@ func fieldBytes(head []byte) int64 {
 	return int64(len(head) - bytes.IndexByte(head, '\n') - 1 - len("\r\n"))
 }
 
+// attempted are the bytes of a request's attempts.
+type attempted struct {
+	// wireReceived and wireSent are those of the attempts that have ended.
+	wireReceived, wireSent int64
+	// sizes are those of heads, with HTTP/1.1 also of the one at hand.
+	sizes http2.HeadSizes
+}
+
+// forget drops the connection of what was no attempt.
+func (x *exchange) forget(before attempted) {
+	x.drop()
+	x.attempted = before
+}
+
 // sentHead counts the head of a request for a service that speaks HTTP/1.1.
 func (x *exchange) sentHead(head []byte) {
 	n := fieldBytes(head)
@@ -28,9 +42,17 @@ func (x *exchange) headCame() {
 	x.sizes.PlainReceived += x.sizes.Received
 }
 
-// heads are the sizes of heads in all attempts.
+// heads are the sizes of heads in all attempts, and of the trailers of the last one.
 func (x *exchange) heads() http2.HeadSizes {
 	sum := x.sizes
+	if x.s != nil && x.s.upstreamBirth != nil && !x.s.upstreamHTTP2 {
+		sum.Received += trailerBytes(&x.s.trailers, len(":\r\n"))
+		if x.wholeRequest() {
+			n := trailerBytes(x.requestTrailers(), len(": \r\n"))
+			sum.Sent += n
+			sum.PlainSent += n
+		}
+	}
 	if x.h2 != nil {
 		n := x.h2.Heads()
 		sum.Received += n.Received
@@ -49,6 +71,15 @@ func (x *exchange) bodyCame(n int) {
 	if n > 0 && x.bodyFirst.IsZero() {
 		x.bodyFirst = time.Now()
 	}
+}
+
+// trailerBytes is the length of trailers in HTTP/1.1, with what surrounds each name and
+// value.
+func trailerBytes(t *header.List, around int) int64 {
+	if t == nil {
+		return 0
+	}
+	return listBytes(t) + int64(around*len(t.Fields))
 }
 
 // listBytes is the size of fields in Envoy's map of headers.

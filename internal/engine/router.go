@@ -26,13 +26,13 @@ func (s *stream) proxy() {
 		s.refuseHeader()
 		return
 	}
+	s.beginUpstreamRequest()
+	defer s.up.end()
 	if !t.cluster.BeginRequest() {
-		s.fail(failOverflow)
+		s.fail(s.tooMany())
 		return
 	}
 	defer t.cluster.EndRequest()
-	s.beginUpstreamRequest()
-	defer s.up.end()
 	if len(s.route.mirrors) > 0 && !s.upgraded && len(t.cluster.Hosts()) > 0 {
 		if tee := s.mirror(); tee != nil {
 			defer s.endMirror(tee)
@@ -53,6 +53,17 @@ func (s *stream) proxy() {
 		s.respond()
 		return
 	}
+}
+
+// tooMany is the failure of a request for which the cluster has no room: Envoy finds
+// that out when it has chosen a host.
+func (s *stream) tooMany() failure {
+	h := s.target.cluster.Pick(nil, 0)
+	if h == nil {
+		return failNoHost
+	}
+	s.upstreamHost, s.upstreamTried = h, h.AddressText()
+	return failOverflow
 }
 
 var (
@@ -144,8 +155,10 @@ func (s *stream) attempt() failure {
 		s.up.tried = append(tried, h)
 	}
 	s.upstreamHost, s.upstreamTried, s.upstreamTLS, s.upstreamBirth = h, h.AddressText(), nil, nil
+	// What is told of connections and their times is told of the last attempt.
+	s.upstreamAddress, s.upstreamFirst, s.noRoom = nil, time.Time{}, false
 	var f failure
-	if c.HTTP2 || c.LikeClient && s.http2 {
+	if s.upstreamHTTP2 = c.HTTP2 || c.LikeClient && s.http2; s.upstreamHTTP2 {
 		f = s.attemptHTTP2(h)
 	} else {
 		f = s.attemptHTTP1(h)
@@ -184,7 +197,7 @@ var grpcHTTP = [...]int{200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 4
 
 // attemptHTTP1 is attempt for a service that speaks HTTP/1.1.
 func (s *stream) attemptHTTP1(h *upstream.Host) failure {
-	c := s.target.cluster
+	c, before := s.target.cluster, s.up.attempted
 	for {
 		conn, reused, err := s.up.connect(h, c.ConnectTimeout)
 		if err != nil {
@@ -199,14 +212,14 @@ func (s *stream) attemptHTTP1(h *upstream.Host) failure {
 		if f == failClosed && reused && !sent {
 			// The pool's connection had died: nothing of the request was
 			// taken, so it is not an attempt.
-			s.up.drop()
+			s.up.forget(before)
 			continue
 		}
 		if f != noFailure {
 			return f
 		}
 		if f = s.up.readHead(); f == failClosed && reused && s.unread() {
-			s.up.drop()
+			s.up.forget(before)
 			continue
 		}
 		return f
@@ -231,6 +244,7 @@ func (s *stream) unread() bool {
 func (s *stream) connectFailure(err error) failure {
 	switch {
 	case errors.Is(err, upstream.ErrOverflow):
+		s.noRoom = true
 		return failOverflow
 	case s.client.left():
 		return failClient
@@ -253,7 +267,7 @@ var (
 // fail answers for a service that did not (Envoy's local replies of the router).
 func (s *stream) fail(f failure) {
 	s.up.drop()
-	if s.attempts > 0 && f != failNoHost {
+	if s.attempts > 0 && f != failNoHost && (f != failOverflow || s.attempts > 1) {
 		// While a connection was sought, Envoy would have read on.
 		s.client.skipBuffered()
 	}

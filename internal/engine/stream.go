@@ -72,6 +72,8 @@ type streamState struct {
 	upstreamTLS     *securedConn    // the connection to it, if it is secured
 	upstreamTried   []byte          // the address of the host that was tried last
 	upstreamAddress []byte          // the same, once connected
+	noRoom          bool            // nothing may wait for a connection to it
+	upstreamHTTP2   bool            // what the last attempt spoke
 	upstreamBirth   *upstream.Birth // of the connection that the last attempt got
 
 	missed []Miss // for a trace

@@ -238,9 +238,9 @@ func (s *stream) moment(m format.Moment) (time.Time, bool) {
 		return s.upstreamFirst, !s.upstreamFirst.IsZero()
 	case format.ServiceReceiveBodyBegin:
 		if s.up.bodyFirst.IsZero() {
-			return s.upstreamFirst, s.sent > 0 && !s.upstreamFirst.IsZero()
+			return s.upstreamFirst, s.sent > 0 && !s.replied && !s.upstreamFirst.IsZero()
 		}
-		return s.up.bodyFirst, true
+		return s.up.bodyFirst, !s.replied
 	case format.ServiceConnectBegin, format.ServiceConnectEnd, format.ServiceHandshakeEnd:
 		return s.upstreamMoment(m)
 	case format.ServiceReceiveEnd:
@@ -266,6 +266,9 @@ func (s *stream) text(v format.Value) []byte {
 		}
 		return protocol11
 	case format.UpstreamHost:
+		if s.noRoom {
+			return nil
+		}
 		return s.upstreamTried
 	case format.UpstreamHostName, format.UpstreamHostNameWithoutPort:
 		return s.hostName(v)
@@ -404,7 +407,7 @@ func (s *stream) upstreamProtocol() []byte {
 	switch {
 	case len(s.upstreamAddress) == 0:
 		return nil
-	case s.up.h2host != nil:
+	case s.upstreamHTTP2:
 		return protocol2
 	}
 	return protocol11

@@ -32,8 +32,8 @@ func appendClientCert(dst []byte, s Source, key string) ([]byte, bool) {
 		for len(element) > 0 {
 			var pair []byte
 			pair, element, _ = cutOutside(element, ';')
-			name, value, found := bytes.Cut(pair, equals)
-			if found && strings.EqualFold(string(bytes.TrimSpace(name)), key) {
+			name, value, _ := bytes.Cut(pair, equals)
+			if strings.EqualFold(string(bytes.TrimSpace(name)), key) {
 				return appendUnquoted(dst, bytes.TrimSpace(value)), true
 			}
 		}

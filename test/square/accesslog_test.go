@@ -441,14 +441,18 @@ func logBootstrap(t *testing.T, up int, logs []any) []byte {
 		"stat_prefix": "s", "use_remote_address": true,
 		"access_log":   logs,
 		"http_filters": []any{m{"name": "envoy.filters.http.router", "typed_config": m{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
-		"route_config": m{"name": "rc", "validate_clusters": false, "virtual_hosts": []any{m{"name": "vh", "domains": []any{"*"}, "metadata": metadata("host"), "routes": []any{
-			m{"name": "direct", "metadata": crossgate, "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
-			m{"name": "redirect", "match": m{"prefix": "/redirect"}, "redirect": m{"path_redirect": "/x"}},
-			m{"name": "dead", "match": m{"prefix": "/dead"}, "route": m{"cluster": "dead"}},
-			m{"match": m{"prefix": "/again"}, "route": m{"cluster": "up", "retry_policy": m{"retry_on": "5xx", "num_retries": 2, "retry_back_off": m{"base_interval": "0.001s"}}}},
-			m{"match": m{"prefix": "/none"}, "route": m{"cluster": "nope"}},
-			m{"name": "up", "metadata": crossgate, "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
-		}}}},
+		"route_config": m{"name": "rc", "validate_clusters": false, "virtual_hosts": []any{m{
+			"name": "vh", "domains": []any{"*"}, "metadata": metadata("host"),
+			"response_headers_to_remove": []any{"x-envoy-upstream-service-time"}, // whose length depends on the time
+			"routes": []any{
+				m{"name": "direct", "metadata": crossgate, "match": m{"prefix": "/direct"}, "direct_response": m{"status": 201, "body": m{"inline_string": "hello"}}},
+				m{"name": "redirect", "match": m{"prefix": "/redirect"}, "redirect": m{"path_redirect": "/x"}},
+				m{"name": "dead", "match": m{"prefix": "/dead"}, "route": m{"cluster": "dead"}},
+				m{"match": m{"prefix": "/again"}, "route": m{"cluster": "up", "retry_policy": m{"retry_on": "5xx", "num_retries": 2, "retry_back_off": m{"base_interval": "0.001s"}}}},
+				m{"match": m{"prefix": "/none"}, "route": m{"cluster": "nope"}},
+				m{"name": "up", "metadata": crossgate, "match": m{"prefix": "/up"}, "route": m{"cluster": "up"}},
+			},
+		}}},
 	}
 	text, err := json.Marshal(m{"static_resources": m{
 		"listeners": []any{m{"name": "l", "metadata": metadata("listener"), "filter_chains": []any{m{"name": "chain", "filters": []any{m{"name": "hcm", "typed_config": manager}}}}}},
