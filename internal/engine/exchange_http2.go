@@ -53,7 +53,8 @@ func (x *exchange) session(h *upstream.Host, timeout time.Duration) (*http2.Sess
 }
 
 // sendHTTP2 opens a stream with the request's head; the body follows by the pump.
-// taken is false if the session takes no stream any more.
+// taken is false if the session takes no stream any more; one that the service did not
+// understand is taken, for another one would be no better.
 func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failure, taken bool) {
 	s, body := x.s, x.s.client
 	head := http2.Head{Method: s.req.Method, Scheme: s.scheme, Authority: s.authority, Path: s.path, Headers: s.req.Headers}
@@ -64,7 +65,8 @@ func (x *exchange) sendHTTP2(session *http2.Session, h *upstream.Host) (f failur
 	}
 	st, err := session.Open(&head, ended && len(x.replay) == 0 && trailers == nil)
 	if err != nil {
-		return failClosed, false
+		var fault *http2.ConnectionError
+		return x.failureHTTP2(err), errors.As(err, &fault)
 	}
 	h.BeginStream()
 	x.h2, x.h2host = st, h

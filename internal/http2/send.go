@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"errors"
+	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -15,7 +17,7 @@ import (
 // first lets the streams that are ready add theirs, so that one write carries the
 // answers of all.
 func (s *Session) flush(background bool) {
-	if s.writing || len(s.out) == 0 {
+	if s.writing || s.broken || len(s.out) == 0 {
 		return
 	}
 	s.writing = true
@@ -32,7 +34,7 @@ func (s *Session) flush(background bool) {
 // write writes until nothing is left.
 func (s *Session) write() {
 	s.mu.Lock()
-	for len(s.out) > 0 && s.err == nil {
+	for len(s.out) > 0 && s.err == nil && !s.broken {
 		buf := s.out
 		s.out, s.spare = s.spare[:0], nil
 		s.control = 0
@@ -43,7 +45,7 @@ func (s *Session) write() {
 		s.mu.Unlock()
 		_ = s.nc.SetWriteDeadline(time.Now().Add(limit))
 		_, err := s.nc.Write(buf)
-		if err != nil {
+		if err != nil && !s.leaveToRun(err) {
 			s.fail(ErrClosed)
 		}
 		s.mu.Lock()
@@ -57,6 +59,20 @@ func (s *Session) write() {
 	}
 	s.written.Broadcast()
 	s.mu.Unlock()
+}
+
+// leaveToRun reports whether the end of a connection that cannot be written to is
+// better told by Run: a server that does not speak HTTP/2 has answered in its own way
+// and gone, and what it said is still to be read.
+func (s *Session) leaveToRun(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handle != nil || s.greeted || s.err != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	s.broken, s.out = true, s.out[:0]
+	time.AfterFunc(goodbyeTime, s.Close)
+	return true
 }
 
 // encode appends a head to out; HPACK's state needs heads in the order in which
@@ -82,11 +98,15 @@ func (s *Session) encode(st *Stream, pseudo [][2]string, h *header.List, end boo
 }
 
 // Open sends a request's head on a new stream; end says that nothing follows. It
-// fails with ErrGoAway, ErrStreamLimit or ErrClosed if the connection takes none.
+// fails with ErrGoAway, ErrStreamLimit or ErrClosed if the connection takes none, and
+// with the ConnectionError of one that never took any.
 func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {
+		if s.next > 1 && (err == s.err || err == s.fault) {
+			err = ErrClosed // those that were there have been told why
+		}
 		return nil, err
 	}
 	st := newStream(s, s.next)

@@ -36,6 +36,9 @@ type Session struct {
 	leaving  bool   // no more streams: GOAWAY was sent, or they were the last
 	refused  bool   // GOAWAY was received
 	err      error  // the connection has ended
+	fault    error  // what is wrong with the other side, which is being told
+	greeted  bool   // SETTINGS have come
+	broken   bool   // no write succeeds any more
 	cutOff   bool   // with streams under way
 	received int64  // what the other side may still send on the connection
 	credit   uint32 // of that, what was read and not yet told
@@ -124,6 +127,9 @@ func (s *Session) Run(initial []byte) error {
 	err := s.read(buf, w)
 	var fault *ConnectionError
 	if errors.As(err, &fault) {
+		s.mu.Lock()
+		s.fault = fault
+		s.mu.Unlock()
 		s.sayGoodbye(fault.Code, fault.Reason)
 		s.fail(fault)
 	}
@@ -299,6 +305,9 @@ func (s *Session) Close() { s.fail(ErrClosed) }
 func (s *Session) fail(err error) {
 	s.mu.Lock()
 	if s.err == nil {
+		if s.fault != nil {
+			err = s.fault // also when nobody is there any more to be told
+		}
 		s.err, s.cutOff = err, len(s.streams) > 0
 	}
 	var told []func()
@@ -336,6 +345,8 @@ func (s *Session) usable() error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.fault != nil:
+		return s.fault
 	case s.refused || s.leaving || s.next > maxWindow:
 		return ErrGoAway
 	case uint32(len(s.streams)) >= min(s.peer.maxStreams, s.opts.MaxConcurrentStreams):

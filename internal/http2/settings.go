@@ -28,6 +28,7 @@ func (s *Session) settingsFrame(f *frame) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.greeted = true
 	for p := f.payload; len(p) > 0; p = p[6:] {
 		if err := s.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err
