@@ -40,10 +40,20 @@ func (c *compiler) compileTLS(ts *corev3.TransportSocket) (*tls.Config, error) {
 		return nil, errors.New("no certificate")
 	}
 	cfg.NextProtos = common.GetAlpnProtocols()
+	cfg.SessionTicketsDisabled = ctx.GetDisableStatelessSessionResumption()
+	keepTickets(cfg)
 	if err := c.clientCertificates(cfg, ctx); err != nil {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// keepTickets lets clients resume sessions: the keys of tickets are those of the filter
+// chain, where crypto/tls would take those of each connection's own configuration. They
+// change every day, and with the configuration.
+func keepTickets(cfg *tls.Config) {
+	keys := &tls.Config{}
+	cfg.WrapSession, cfg.UnwrapSession = keys.EncryptTicket, keys.DecryptTicket
 }
 
 // keyPairs are the certificates that a TLS context shows the other side.

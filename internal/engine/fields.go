@@ -68,7 +68,7 @@ var runs = map[protoreflect.FullName]string{
 		" | response_rate_limit_percent_runtime disable_downstream_cluster_stats",
 	"envoy.extensions.filters.http.fault.v3.FaultAbort":                       "http_status grpc_status header_abort percentage",
 	"envoy.extensions.filters.common.fault.v3.FaultDelay":                     "fixed_delay header_delay percentage",
-	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext":          "common_tls_context require_client_certificate | disable_stateless_session_resumption",
+	"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext":          "common_tls_context require_client_certificate disable_stateless_session_resumption",
 	"envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext":            "common_tls_context sni auto_host_sni auto_sni_san_validation | max_session_keys",
 	"envoy.extensions.filters.http.header_mutation.v3.HeaderMutation":         "mutations",
 	"envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute": "mutations",

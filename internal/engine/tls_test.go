@@ -97,3 +97,51 @@ func TestNewCertificatesAreForNewConnections(t *testing.T) {
 		t.Error("a new connection got the old certificate")
 	}
 }
+
+// oneSession has every server name share a session, which crypto/tls would not do.
+type oneSession struct{ tls.ClientSessionCache }
+
+func (c oneSession) Get(string) (*tls.ClientSessionState, bool) { return c.ClientSessionCache.Get("") }
+
+func (c oneSession) Put(_ string, state *tls.ClientSessionState) { c.ClientSessionCache.Put("", state) }
+
+// TestSessionsAreResumed: by a new connection to the same filter chain, as long as the
+// configuration allows it and has not changed.
+func TestSessionsAreResumed(t *testing.T) {
+	text := secure(t, "a.test", "b.test")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		b := start(t, text)
+		cache := oneSession{tls.NewLRUClientSessionCache(1)}
+		resumed := func(name string) bool {
+			t.Helper()
+			c, err := tls.Dial("tcp", b.addr(), &tls.Config{ServerName: name, InsecureSkipVerify: true, ClientSessionCache: cache, MinVersion: version, MaxVersion: version})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The answer comes behind the ticket.
+			if r := rawhttp.NewConn(c, 5*time.Second).Do(get("/", ""), "GET"); r.Status != 200 {
+				t.Errorf("%+v", r)
+			}
+			_ = c.Close()
+			return c.ConnectionState().DidResume
+		}
+		for i, step := range []struct {
+			name string
+			want bool
+		}{{"a.test", false}, {"a.test", true}, {"a.test", true}, {"b.test", false}, {"b.test", true}, {"a.test", false}} {
+			if got := resumed(step.name); got != step.want {
+				t.Errorf("%s, connection %d to %s: resumed is %v", tls.VersionName(version), i, step.name, got)
+			}
+		}
+		b.publish(secure(t, "a.test"))
+		if resumed("a.test") {
+			t.Error("a session of another certificate is resumed")
+		}
+		b.publish(strings.ReplaceAll(text, "common_tls_context", "disable_stateless_session_resumption: true, common_tls_context"))
+		for range 2 {
+			if resumed("a.test") {
+				t.Error("a session is resumed although it may not be")
+			}
+		}
+	}
+}

@@ -83,7 +83,7 @@ func tlsSettings(t *testing.T, ca *authority.Authority) []tlsSetting {
 
 // tlsOperators are what a log can tell of a connection to a service.
 const tlsOperators = "version %UPSTREAM_TLS_VERSION%, cipher %UPSTREAM_TLS_CIPHER%, server name %UPSTREAM_SERVER_NAME%, subject %UPSTREAM_PEER_SUBJECT%, issuer %UPSTREAM_PEER_ISSUER%," +
-	" names %UPSTREAM_PEER_DNS_SAN% %UPSTREAM_PEER_URI_SAN% %UPSTREAM_PEER_IP_SAN%, own %UPSTREAM_LOCAL_DNS_SAN% %UPSTREAM_LOCAL_URI_SAN%, %UPSTREAM_PEER_CERT%, valid %UPSTREAM_PEER_CERT_V_START% %UPSTREAM_PEER_CERT_V_END(%s)%, host %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT%"
+	" names %UPSTREAM_PEER_DNS_SAN% %UPSTREAM_PEER_URI_SAN% %UPSTREAM_PEER_IP_SAN%, own %UPSTREAM_LOCAL_DNS_SAN% %UPSTREAM_LOCAL_URI_SAN% %UPSTREAM_LOCAL_IP_SAN%, %UPSTREAM_PEER_CERT%, valid %UPSTREAM_PEER_CERT_V_START% %UPSTREAM_PEER_CERT_V_END(%s)%, host %UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT%"
 
 // TestTLSToServices compares which services are reached by which settings, what
 // they see of the handshake, and what is said when they are not.
