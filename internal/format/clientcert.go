@@ -33,7 +33,7 @@ func appendClientCert(dst []byte, s Source, key string) ([]byte, bool) {
 			var pair []byte
 			pair, element, _ = cutOutside(element, ';')
 			name, value, _ := bytes.Cut(pair, equals)
-			if strings.EqualFold(string(bytes.TrimSpace(name)), key) {
+			if name = bytes.TrimSpace(name); len(name) == len(key) && strings.EqualFold(string(name), key) {
 				return appendUnquoted(dst, bytes.TrimSpace(value)), true
 			}
 		}

@@ -133,6 +133,9 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{defaultLog, "%REQ(a?b):3%", "%START_TIME(%E3S)%", "\xff%%\"", "%ENVIRONMENT(HOME)%", "%METADATA(ROUTE:a:b)%", `%COALESCE({"operators":["PROTOCOL",{"command":"REQ","param":"a","max_length":2}]})%`} {
 		f.Add(s, "value\xff\"")
 	}
+	for _, v := range []string{`By=a;URI="b\",\\",URI=c`, `URI="`, `;=,;uri=" "`} {
+		f.Add("%XFCC_VALUE(uri)% %XFCC_VALUE(By)%", v)
+	}
 	f.Fuzz(func(t *testing.T, text, value string) {
 		if _, err := Parse(text); err != nil {
 			return
@@ -141,7 +144,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q compiles as a text, not in JSON: %v", text, err)
 		}
-		src := request{req: map[string]string{"a": value}, values: map[Value]string{ResponseCode: "200"}}
+		src := request{req: map[string]string{"a": value, "x-forwarded-client-cert": value}, values: map[Value]string{ResponseCode: "200"}}
 		if line := o.Append(nil, src); !json.Valid(line) {
 			t.Fatalf("%q gives %q", text, line)
 		}
@@ -163,6 +166,7 @@ func TestAppendJSONAllocatesNothing(t *testing.T) {
 		"origin": "%REQ(ORIGIN)%", "allowed": "%RESP(ACCESS-CONTROL-ALLOW-ORIGIN)%", "flags": "%RESPONSE_FLAGS%", "q": "%QUERY_PARAM(q)%",
 		"tx": "%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)%", "text": "%PROTOCOL% %UPSTREAM_CLUSTER%", "nested": map[string]any{"a": "%HOSTNAME%"},
 		"reason": "%METADATA(ROUTE:crossgate:reason)%", "all": "%METADATA(ROUTE:crossgate)%", "n": "%METADATA(ROUTE:crossgate:n)%",
+		"cert": "%XFCC_VALUE(uri)%", "hosts": "%UPSTREAM_HOSTS_ATTEMPTED%", "head": "%REQUEST_HEADERS_BYTES%",
 		"first": `%COALESCE({"operators": [{"command": "METADATA", "param": "ROUTE:no:k"}, "PROTOCOL"]})%`,
 	})
 	if err != nil {

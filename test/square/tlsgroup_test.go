@@ -37,16 +37,12 @@ func TestOperatorsOfHandshakes(t *testing.T) {
 	client := ca.Issue(&x509.Certificate{DNSNames: []string{"c1.test", "c2.test"}, IPAddresses: []net.IP{net.IPv4(10, 0, 0, 1)}})
 	server := ca.Issue(&x509.Certificate{DNSNames: []string{"a.test"}})
 	trusted := "validation_context: {trusted_ca: {inline_string: " + inline(ca.PEM()) + "}},"
-	groups := []tls.CurveID{tls.X25519, tls.CurveP256}
 	var routes, clusters strings.Builder
-	for _, group := range groups {
-		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			port := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{server}, CurvePreferences: []tls.CurveID{group}, MinVersion: version, MaxVersion: version})
-			name := fmt.Sprintf("%d-%d", group, version)
-			fmt.Fprintf(&routes, "              - {match: {prefix: /%s}, route: {cluster: %s}}\n", name, name)
-			fmt.Fprintf(&clusters, "  - {name: %[1]s, type: STATIC, connect_timeout: 5s, transport_socket: %[2]s, load_assignment: {cluster_name: %[1]s, endpoints: [{lb_endpoints: "+
-				"[{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %[3]d}}}}]}]}}\n", name, upstreamTLS("", "tls_params: {tls_maximum_protocol_version: TLSv1_3}, "+inlinePair(t, client)+","), port)
-		}
+	for _, e := range exchanges {
+		port := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{server}, CurvePreferences: []tls.CurveID{e.group}, MinVersion: e.version, MaxVersion: e.version})
+		fmt.Fprintf(&routes, "              - {match: {prefix: /%s}, route: {cluster: %s}}\n", e, e)
+		fmt.Fprintf(&clusters, "  - {name: %[1]s, type: STATIC, connect_timeout: 5s, transport_socket: %[2]s, load_assignment: {cluster_name: %[1]s, endpoints: [{lb_endpoints: "+
+			"[{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %[3]d}}}}]}]}}\n", e, upstreamTLS("", "tls_params: {tls_maximum_protocol_version: TLSv1_3}, "+inlinePair(t, client)+","), port)
 	}
 	text := mainListener + `          forward_client_cert_details: SANITIZE_SET
           set_current_client_cert_details: {subject: true, cert: true, chain: true, dns: true, uri: true}
@@ -62,7 +58,7 @@ func TestOperatorsOfHandshakes(t *testing.T) {
 	text = strings.Replace(text, "    - filters:\n", "    - transport_socket: "+certificateSocket(t, server, "", trusted)+"\n      filters:\n", 1)
 	var logs [][]map[string]any
 	for _, p := range planesOf(t) {
-		logs = append(logs, handshakeLog(t, p, text, client, groups))
+		logs = append(logs, handshakeLog(t, p, text, client))
 	}
 	seen := map[any]int{}
 	for i := range logs[0] {
@@ -76,18 +72,36 @@ func TestOperatorsOfHandshakes(t *testing.T) {
 			}
 		}
 	}
-	if serial := fmt.Sprintf("%02x", ca.Cert.SerialNumber); seen["now"] != 8 || seen["a moment ago"] != 8 || seen["X25519"] < 8 || seen["P-256"] < 8 || seen[serial] != 8 {
+	if serial := fmt.Sprintf("%02x", ca.Cert.SerialNumber); seen["now"] != 10 || seen["a moment ago"] != 10 ||
+		seen["X25519"] < 8 || seen["P-256"] < 8 || seen["X25519MLKEM768"] < 4 || seen[serial] != 10 {
 		t.Errorf("in the log of Envoy: %v", seen)
 	}
 }
 
+// keyExchange is what both sides of a handshake can agree on.
+type keyExchange struct {
+	group   tls.CurveID
+	version uint16
+}
+
+// exchanges are the groups that Envoy offers and takes when nothing is configured.
+var exchanges = []keyExchange{
+	{tls.X25519, tls.VersionTLS12},
+	{tls.X25519, tls.VersionTLS13},
+	{tls.CurveP256, tls.VersionTLS12},
+	{tls.CurveP256, tls.VersionTLS13},
+	{tls.X25519MLKEM768, tls.VersionTLS13},
+}
+
+func (e keyExchange) String() string { return fmt.Sprintf("%d-%d", e.group, e.version) }
+
 // offered are the groups of a client that gets this one. TLS 1.2 wants that of the
 // certificate's key among them (RFC 8422 section 5.1).
-func offered(group tls.CurveID) []tls.CurveID {
-	if group == tls.CurveP256 {
-		return []tls.CurveID{group}
+func (e keyExchange) offered() []tls.CurveID {
+	if e.group == tls.CurveP256 {
+		return []tls.CurveID{e.group}
 	}
-	return []tls.CurveID{group, tls.CurveP256}
+	return []tls.CurveID{e.group, tls.CurveP256}
 }
 
 // between is the time between two requests on one connection.
@@ -95,7 +109,7 @@ const between = 300 * time.Millisecond
 
 // handshakeLog sends requests to a plane, over new connections, resumed sessions and one
 // connection twice, and returns its log in their order.
-func handshakeLog(t *testing.T, p plane, text string, client tls.Certificate, groups []tls.CurveID) []map[string]any {
+func handshakeLog(t *testing.T, p plane, text string, client tls.Certificate) []map[string]any {
 	t.Helper()
 	corners, err := start([]plane{p}, t.TempDir(), []byte(text), rawhttp.NewDesk())
 	if err != nil {
@@ -103,32 +117,30 @@ func handshakeLog(t *testing.T, p plane, text string, client tls.Certificate, gr
 	}
 	c := corners[0]
 	want := 0
-	for _, group := range groups {
-		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			cfg := &tls.Config{
-				InsecureSkipVerify: true, ServerName: "a.test", MinVersion: version, MaxVersion: version, CurvePreferences: offered(group),
-				Certificates: []tls.Certificate{client}, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	for _, e := range exchanges {
+		cfg := &tls.Config{
+			InsecureSkipVerify: true, ServerName: "a.test", MinVersion: e.version, MaxVersion: e.version, CurvePreferences: e.offered(),
+			Certificates: []tls.Certificate{client}, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+		}
+		for _, name := range []string{"new", "resumed"} {
+			nc, err := tls.Dial("tcp", c.addrs[c.first], cfg)
+			if err != nil {
+				t.Fatal(err)
 			}
-			for _, name := range []string{"new", "resumed"} {
-				nc, err := tls.Dial("tcp", c.addrs[c.first], cfg)
-				if err != nil {
-					t.Fatal(err)
+			conn := rawhttp.NewConn(nc, answerLimit)
+			for i, path := range []string{fmt.Sprintf("/?%s-%s", name, e), fmt.Sprintf("/%s?%s", e, name)} {
+				if i > 0 {
+					time.Sleep(between)
 				}
-				conn := rawhttp.NewConn(nc, answerLimit)
-				for i, path := range []string{fmt.Sprintf("/?%s-%d-%d", name, group, version), fmt.Sprintf("/%d-%d?%s", group, version, name)} {
-					if i > 0 {
-						time.Sleep(between)
-					}
-					want++
-					if a := c.send(conn, &Case{Request: Request{Method: "GET", Target: path, Fields: rawhttp.Fields{{Name: "Host", Value: "a.test"}}}}); a.Response.Status != 200 {
-						t.Fatalf("%s: %s: %v", c.Name, path, a.Lines())
-					}
+				want++
+				if a := c.send(conn, &Case{Request: Request{Method: "GET", Target: path, Fields: rawhttp.Fields{{Name: "Host", Value: "a.test"}}}}); a.Response.Status != 200 {
+					t.Fatalf("%s: %s: %v", c.Name, path, a.Lines())
 				}
-				if resumed := nc.ConnectionState().DidResume; resumed != (name == "resumed") {
-					t.Fatalf("%s: %s: resumed: %v", c.Name, name, resumed)
-				}
-				_ = conn.Close()
 			}
+			if resumed := nc.ConnectionState().DidResume; resumed != (name == "resumed") {
+				t.Fatalf("%s: %s: resumed: %v", c.Name, name, resumed)
+			}
+			_ = conn.Close()
 		}
 	}
 	if err := stop(corners); err != nil {
