@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -35,7 +36,8 @@ type compiler struct {
 	slots    map[string]int
 	routes   map[string]*routev3.RouteConfiguration
 	tables   map[string]*routeTable
-	resolved map[settingsKey][]any
+	unset    levelID // no level says anything to filters
+	earlier  earlier
 	secrets  map[string]*tlsv3.Secret
 	sockets  map[string]*clusterSockets // by cluster
 	before   map[string]*clusterSockets // those of the program that is served
@@ -54,6 +56,7 @@ func (e *Engine) compile(s *xds.Snapshot) (*Program, diag.List) {
 	var pairs map[pairKey]tls.Certificate
 	c := &compiler{stats: e.opts.Stats, workload: e.opts.Workload, logs: e.logs, fallback: e.opts.AccessLog, dial: e.dial, names: e.names}
 	if e.program != nil {
+		c.earlier.program = e.program
 		prev = e.program.clusters
 		c.before, pairs = e.program.sockets, e.program.pairs
 	}
@@ -67,7 +70,6 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 	c.slots = map[string]int{}
 	c.routes = map[string]*routev3.RouteConfiguration{}
 	c.tables = map[string]*routeTable{}
-	c.resolved = map[settingsKey][]any{}
 	c.secrets = map[string]*tlsv3.Secret{}
 	c.sockets = map[string]*clusterSockets{}
 	for _, r := range s.Routes {
@@ -78,6 +80,7 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 	}
 	c.compileClusters(prev)
 	c.findSlots()
+	c.takeOver()
 	for _, l := range s.Listeners {
 		lp, err := c.compileListener(l)
 		if err != nil {
@@ -86,7 +89,8 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 		}
 		c.prog.listeners = append(c.prog.listeners, lp)
 	}
-	c.prog.pairs = c.pairs.now
+	c.prog.pairs, c.prog.slots, c.prog.runtime, c.prog.tables = c.pairs.now, c.slots, c.runtime, c.tables
+	c.earlier = earlier{} // discoveries of names go on, and know of c
 	c.diags.Sort()
 	return c.prog, c.diags
 }
@@ -140,6 +144,10 @@ func (c *compiler) compileClusters(prev *upstream.Set) {
 		c.report("", "", err)
 	}
 	c.prog.clusters, c.prog.sockets = set, c.sockets
+	c.prog.altNames = make(map[string]string, len(c.snap.Clusters))
+	for _, cl := range c.snap.Clusters {
+		c.prog.altNames[cl.GetName()] = cmp.Or(cl.GetAltStatName(), cl.GetName())
+	}
 	c.prog.http2At, c.prog.balancedAt = map[string]diag.Pos{}, map[string]diag.Pos{}
 	for _, cl := range usable {
 		built := set.Cluster(cl.GetName())

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -27,8 +28,9 @@ type level struct {
 	id                *levelID // nil: of a level that no other route has
 }
 
-// levelID is one of a level that many routes have.
-type levelID struct{ _ byte }
+// levelID is one of a level that many routes have. It keeps what the level and another
+// one above it, or none, say to filters.
+type levelID struct{ settings map[*levelID][]any }
 
 // configures tells whether the level says anything to filters.
 func (l *level) configures() bool { return len(l.filters) > 0 || l.legacyCORS != nil }
@@ -83,7 +85,7 @@ func responseMutations(levels []level) []*mutations {
 // Routes that say nothing of their own share what the levels above them say: a policy
 // may be long.
 func (c *compiler) settings(levels []level) ([]any, error) {
-	var key settingsKey
+	var key [2]*levelID // a virtual host and its route configuration, at the most
 	n := 0
 	for i := range levels {
 		switch l := &levels[i]; {
@@ -95,19 +97,19 @@ func (c *compiler) settings(levels []level) ([]any, error) {
 			n++
 		}
 	}
-	if out := c.resolved[key]; out != nil {
+	most := cmp.Or(key[0], &c.unset)
+	if out := most.settings[key[1]]; out != nil {
 		return out, nil
 	}
 	out, err := c.resolve(levels)
 	if err == nil {
-		c.resolved[key] = out
+		if most.settings == nil {
+			most.settings = map[*levelID][]any{}
+		}
+		most.settings[key[1]] = out
 	}
 	return out, err
 }
-
-// settingsKey are the levels that configure filters: a virtual host and its route
-// configuration at the most.
-type settingsKey [2]*levelID
 
 func (c *compiler) resolve(levels []level) ([]any, error) {
 	out := make([]any, len(c.slots))

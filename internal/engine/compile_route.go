@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -45,78 +44,184 @@ func (c *compiler) attachRoutes(m *manager, h *hcmv3.HttpConnectionManager) erro
 	m.routes = t
 	if h.GetRds() != nil {
 		c.tables[rc.GetName()] = t
+	} else {
+		t.forget()
 	}
 	return nil
 }
 
+// forget lets go of the messages: those that a listener carries are others each time.
+func (t *routeTable) forget() {
+	t.source = nil
+	for _, v := range t.hosts.hosts {
+		if v != nil {
+			v.source = nil
+		}
+	}
+}
+
 func (c *compiler) compileTable(rc *routev3.RouteConfiguration) (*routeTable, error) {
+	if t := c.keepTable(rc); t != nil {
+		return t, nil
+	}
 	if err := unsupported(rc); err != nil {
 		return nil, err
 	}
-	t := &routeTable{name: rc.GetName(), maxDirect: defaultMaxDirect}
+	t := &routeTable{name: rc.GetName(), maxDirect: defaultMaxDirect, source: rc, sound: true}
 	t.hosts.ignorePort = rc.GetIgnorePortInHostMatching()
 	if n := rc.GetMaxDirectResponseBodySizeBytes(); n != nil {
 		t.maxDirect = int(n.GetValue())
 	}
-	own, err := levelOf(rc)
-	if err != nil {
-		return nil, err
-	}
-	own.mirrors, own.id = rc.GetRequestMirrorPolicies(), new(levelID)
-	for _, vh := range rc.GetVirtualHosts() {
-		object := fmt.Sprintf("virtual host %s of %s", vh.GetName(), rc.GetName())
-		v, err := c.compileHost(rc, vh, own, t)
-		if err == nil {
-			for _, d := range vh.GetDomains() {
-				err = errors.Join(err, t.hosts.add(d, v))
-			}
+	before := c.earlierTable(rc)
+	if before != nil {
+		t.level = before.level
+	} else {
+		var err error
+		if t.level, err = levelOf(rc); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			c.report(xds.VirtualHostKey(rc.GetName(), vh.GetName()), object, err)
-		}
+		t.level.mirrors, t.level.id = rc.GetRequestMirrorPolicies(), new(levelID)
 	}
+	c.compileHosts(t, before)
 	return t, nil
 }
 
-func (c *compiler) compileHost(rc *routev3.RouteConfiguration, vh *routev3.VirtualHost, rcLevel level, t *routeTable) (*virtualHost, error) {
+// compileHosts compiles the virtual hosts of a table; before is the one that they may be
+// taken over from, or nil.
+func (c *compiler) compileHosts(t, before *routeTable) {
+	list := t.source.GetVirtualHosts()
+	kept := keptHosts{of: before, now: len(list)}
+	t.hosts.hosts = make([]*virtualHost, len(list))
+	for i, vh := range list {
+		c.breathe(i, keptBetweenBreaths)
+		v := kept.at(i, vh)
+		if !c.keepHost(v, vh) {
+			var err error
+			if v, err = c.compileHost(vh, t, v); err != nil {
+				c.refuseHost(t, vh, err)
+				continue
+			}
+		}
+		t.hosts.hosts[i] = v
+	}
+	if t.sound && before.sameNames(t.source) {
+		t.hosts.names = before.hosts.names
+		return
+	}
+	t.hosts.names = &hostNames{}
+	for i, vh := range list {
+		c.breathe(i, keptBetweenBreaths)
+		if t.hosts.hosts[i] == nil {
+			continue
+		}
+		var err error
+		for _, d := range vh.GetDomains() {
+			err = errors.Join(err, t.hosts.names.add(d, i))
+		}
+		if err != nil {
+			c.refuseHost(t, vh, err)
+		}
+	}
+}
+
+func (c *compiler) refuseHost(t *routeTable, vh *routev3.VirtualHost, err error) {
+	t.sound = false
+	c.report(xds.VirtualHostKey(t.name, vh.GetName()), fmt.Sprintf("virtual host %s of %s", vh.GetName(), t.name), err)
+}
+
+// compileHost compiles a virtual host; before is what there was for it, or nil.
+func (c *compiler) compileHost(vh *routev3.VirtualHost, t *routeTable, before *virtualHost) (*virtualHost, error) {
 	if err := unsupported(vh); err != nil {
 		return nil, err
 	}
-	own, err := levelOf(vh)
-	if err != nil {
-		return nil, err
-	}
-	own.legacyCORS = vh.GetCors() //nolint:staticcheck // deprecated and still in force.
-	own.mirrors, own.id = vh.GetRequestMirrorPolicies(), new(levelID)
 	v := &virtualHost{
 		name:               vh.GetName(),
 		requireTLS:         vh.GetRequireTls() != routev3.VirtualHost_NONE,
 		attemptCount:       vh.GetIncludeRequestAttemptCount(),
 		attemptCountAnswer: vh.GetIncludeAttemptCountInResponse(),
 		metadata:           vh.GetMetadata(),
+		source:             vh,
+		sound:              true,
 	}
-	var routes, others []*route
-	for i, r := range vh.GetRoutes() {
-		built, err := c.compileRoute(r, vh, []level{own, rcLevel}, t)
-		if err != nil {
-			c.report(xds.RouteKey(rc.GetName(), vh.GetName(), i), fmt.Sprintf("route %d (%s) of virtual host %s", i, r.GetName(), vh.GetName()), err)
-			if built = c.blocked(r); built == nil {
-				// Even what it matches is unknown: nothing behind it may
-				// answer in its place.
-				return nil, fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
-			}
+	if before != nil && equalBut(before.source, vh, "routes", "domains") {
+		v.level = before.level
+	} else {
+		before = nil
+		var err error
+		if v.level, err = levelOf(vh); err != nil {
+			return nil, err
 		}
-		routes = append(routes, built)
-		if !built.match.onlyOptions {
-			others = append(others, built)
-		}
+		v.level.legacyCORS = vh.GetCors() //nolint:staticcheck // deprecated and still in force.
+		v.level.mirrors, v.level.id = vh.GetRequestMirrorPolicies(), new(levelID)
 	}
-	v.routes = newRouteList(routes)
-	v.others = v.routes
-	if len(others) < len(routes) {
-		v.others = newRouteList(others)
+	if err := c.compileRoutes(v, t, before); err != nil {
+		return nil, err
 	}
 	return v, nil
+}
+
+// compileRoutes compiles the routes of a virtual host, as far as they cannot be taken
+// over from before.
+func (c *compiler) compileRoutes(v *virtualHost, t *routeTable, before *virtualHost) error {
+	list := v.source.GetRoutes()
+	kept := c.keepRoutes(before, list)
+	counted := map[*verdictStats]bool{}
+	all := make([]*route, len(list))
+	var others []*route // nil: all of them so far
+	for i := range list {
+		r := kept.at(i)
+		if r != nil && kept.whole && before.others == before.routes && others == nil {
+			// There is nothing to be seen of it, and to look takes time.
+			all[i] = r
+			c.breathe(i, keptBetweenBreaths)
+			continue
+		}
+		if r == nil || !c.stands(r) {
+			if r = c.compileRouteOrBlock(i, v, t); r == nil {
+				// Even what it matches is unknown: nothing behind it may
+				// answer in its place.
+				return fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
+			}
+			c.breathe(i, madeBetweenBreaths)
+		}
+		all[i] = r
+		v.add(r, counted)
+		if r.match.onlyOptions && others == nil {
+			others = append(make([]*route, 0, len(list)), all[:i]...)
+		} else if others != nil && !r.match.onlyOptions {
+			others = append(others, r)
+		}
+	}
+	c.count(v.verdicts)
+	if before == nil {
+		before = &virtualHost{}
+	}
+	v.routes = before.routes.with(all)
+	v.others = v.routes
+	if others != nil {
+		v.others = before.others.with(others)
+	}
+	return nil
+}
+
+// add notes what the next program has to know of a route.
+func (v *virtualHost) add(r *route, counted map[*verdictStats]bool) {
+	v.sound = v.sound && !r.again
+	if r.verdict != nil && !counted[r.verdict.stats] {
+		counted[r.verdict.stats] = true
+		v.verdicts = append(v.verdicts, r.verdict)
+	}
+}
+
+// compileRouteOrBlock returns nil for a route of which not even the match is understood.
+func (c *compiler) compileRouteOrBlock(i int, v *virtualHost, t *routeTable) *route {
+	r := v.source.GetRoutes()[i]
+	built, err := c.compileRoute(r, v.source, []level{v.level, t.level}, t)
+	if err == nil {
+		return built
+	}
+	c.report(xds.RouteKey(t.name, v.name, i), fmt.Sprintf("route %d (%s) of virtual host %s", i, r.GetName(), v.name), err)
+	return c.blocked(r)
 }
 
 // blocked stands for a route that cannot be run: what it matches is answered 503.
@@ -125,7 +230,7 @@ func (c *compiler) blocked(r *routev3.Route) *route {
 	if err != nil || unsupported(r.GetMatch()) != nil {
 		return nil
 	}
-	return &route{name: r.GetName(), match: m, direct: &directResponse{status: 503}, settings: make([]any, len(c.slots))}
+	return &route{name: r.GetName(), match: m, direct: &directResponse{status: 503}, settings: make([]any, len(c.slots)), again: true}
 }
 
 func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer []level, t *routeTable) (*route, error) {
@@ -164,6 +269,9 @@ func (c *compiler) compileRoute(r *routev3.Route, vh *routev3.VirtualHost, outer
 		return out, err
 	case *routev3.Route_DirectResponse:
 		out.direct, err = compileDirect(a.DirectResponse, t.maxDirect)
+		// The file may have another content the next time, the variable another value.
+		b := a.DirectResponse.GetBody()
+		out.again = b.GetFilename() != "" || b.GetEnvironmentVariable() != ""
 		return out, err
 	}
 	return nil, fmt.Errorf("action %T is not supported", r.GetAction())
@@ -287,7 +395,7 @@ func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte
 		return errors.New("the weights add up to more than 4294967295")
 	}
 	t := &target{
-		name: name, altName: c.altName(name), weight: weight, cluster: c.prog.clusters.Cluster(name),
+		name: name, altName: c.prog.altNames[name], weight: weight, cluster: c.prog.clusters.Cluster(name),
 		request: requestMutations(levels), response: responseMutations(levels),
 		metrics: &requestMetrics{},
 	}
@@ -301,17 +409,6 @@ func (c *compiler) addTarget(out *route, name string, weight uint32, host []byte
 	out.targets = append(out.targets, t)
 	out.total += weight
 	return nil
-}
-
-// altName is what a cluster is called in statistics and logs.
-func (c *compiler) altName(cluster string) string {
-	if c.prog.altNames == nil {
-		c.prog.altNames = make(map[string]string, len(c.snap.Clusters))
-		for _, cl := range c.snap.Clusters {
-			c.prog.altNames[cl.GetName()] = cmp.Or(cl.GetAltStatName(), cl.GetName())
-		}
-	}
-	return c.prog.altNames[cluster]
 }
 
 func compileRedirect(r *routev3.RedirectAction) (*redirect, error) {

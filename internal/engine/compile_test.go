@@ -184,7 +184,7 @@ func TestRoutesShareSettings(t *testing.T) {
 	}
 	var ages []string
 	var policies []*corsPolicy
-	for _, e := range prog.listeners[0].chains[0].manager.routes.hosts.all.routes.entries {
+	for _, e := range prog.listeners[0].chains[0].manager.routes.hosts.hosts[0].routes.entries {
 		for _, v := range e.route.targets[0].settings {
 			if p, ok := v.(*corsPolicy); ok {
 				ages, policies = append(ages, string(p.maxAge)), append(policies, p)

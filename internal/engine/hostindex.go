@@ -13,27 +13,39 @@ import (
 // longest prefix (x.*), and "*" (config/route/v3/route_components.proto,
 // VirtualHost.domains).
 type hostIndex struct {
-	exact      map[string]*virtualHost
-	suffixes   []affix // longest first
-	prefixes   []affix
-	all        *virtualHost
+	hosts      []*virtualHost
+	names      *hostNames
 	ignorePort bool
 }
+
+// hostNames are the domains of virtual hosts. They do not know these, only their places:
+// where one is another than before, the names are still good.
+type hostNames struct {
+	exact    map[string]hostPlace
+	suffixes []affix // longest first
+	prefixes []affix
+	all      hostPlace
+}
+
+// hostPlace is the index of a virtual host, and 1; 0 is none.
+type hostPlace int32
 
 // affix holds the names of one length.
 type affix struct {
 	length int
-	hosts  map[string]*virtualHost
+	hosts  map[string]hostPlace
 }
 
-// add registers a domain. A domain belongs to one virtual host only.
-func (x *hostIndex) add(domain string, v *virtualHost) error {
+// add registers a domain of the virtual host at an index. A domain belongs to one
+// virtual host only.
+func (x *hostNames) add(domain string, i int) error {
+	v := hostPlace(i + 1)
 	d := strings.ToLower(domain)
 	switch {
 	case d == "":
 		return fmt.Errorf("an empty domain")
 	case d == "*":
-		if x.all != nil {
+		if x.all != 0 {
 			return fmt.Errorf("only one virtual host may have the domain *")
 		}
 		x.all = v
@@ -44,21 +56,21 @@ func (x *hostIndex) add(domain string, v *virtualHost) error {
 		return addAffix(&x.prefixes, d[:len(d)-1], v)
 	}
 	if x.exact == nil {
-		x.exact = map[string]*virtualHost{}
+		x.exact = map[string]hostPlace{}
 	}
-	if x.exact[d] != nil {
+	if x.exact[d] != 0 {
 		return fmt.Errorf("the domain %s is used twice", domain)
 	}
 	x.exact[d] = v
 	return nil
 }
 
-func addAffix(list *[]affix, text string, v *virtualHost) error {
+func addAffix(list *[]affix, text string, v hostPlace) error {
 	i, found := slices.BinarySearchFunc(*list, len(text), func(a affix, n int) int { return cmp.Compare(n, a.length) })
 	if !found {
-		*list = slices.Insert(*list, i, affix{len(text), map[string]*virtualHost{}})
+		*list = slices.Insert(*list, i, affix{len(text), map[string]hostPlace{}})
 	}
-	if (*list)[i].hosts[text] != nil {
+	if (*list)[i].hosts[text] != 0 {
 		return fmt.Errorf("the domain with %s is used twice", text)
 	}
 	(*list)[i].hosts[text] = v
@@ -70,20 +82,27 @@ func (x *hostIndex) find(host []byte) *virtualHost {
 	if x.ignorePort {
 		host = withoutPort(host)
 	}
-	if v := x.exact[string(host)]; v != nil {
+	if i := x.names.find(host); i != 0 {
+		return x.hosts[i-1]
+	}
+	return nil
+}
+
+func (x *hostNames) find(host []byte) hostPlace {
+	if v := x.exact[string(host)]; v != 0 {
 		return v
 	}
 	for _, a := range x.suffixes {
 		// The wildcard stands for at least one character.
 		if len(host) > a.length {
-			if v := a.hosts[string(host[len(host)-a.length:])]; v != nil {
+			if v := a.hosts[string(host[len(host)-a.length:])]; v != 0 {
 				return v
 			}
 		}
 	}
 	for _, a := range x.prefixes {
 		if len(host) > a.length {
-			if v := a.hosts[string(host[:a.length])]; v != nil {
+			if v := a.hosts[string(host[:a.length])]; v != 0 {
 				return v
 			}
 		}

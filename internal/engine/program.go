@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/http1"
@@ -24,6 +25,11 @@ type Program struct {
 	pairs     map[pairKey]tls.Certificate
 	listeners []*listenerProgram
 	counted   *stats.Generation
+
+	// What the next program may take over, and what that depends on.
+	tables  map[string]*routeTable // by name, but for those that listeners carry
+	slots   map[string]int
+	runtime runtime
 
 	altNames map[string]string // of clusters in statistics and logs, by their names
 
@@ -156,6 +162,10 @@ type routeTable struct {
 	name      string
 	hosts     hostIndex
 	maxDirect int // bytes
+
+	source *routev3.RouteConfiguration // what it was made of
+	level  level
+	sound  bool // nothing of it was refused
 }
 
 // virtualHost is a compiled VirtualHost.
@@ -167,6 +177,11 @@ type virtualHost struct {
 	attemptCount       bool // x-envoy-attempt-count towards the service
 	attemptCountAnswer bool // and towards the client
 	metadata           *corev3.Metadata
+
+	source   *routev3.VirtualHost // what it was made of
+	level    level
+	sound    bool       // none of its routes was refused or has to be made again
+	verdicts []*verdict // one of each statistics
 }
 
 // route is one compiled route. Exactly one of targets, redirect and direct is
@@ -199,6 +214,10 @@ type route struct {
 
 	verdict  *verdict // nil: none
 	metadata *corev3.Metadata
+
+	// again tells that the next program cannot take it over: it was refused, or depends
+	// on a file.
+	again bool
 }
 
 // target is one of the clusters of a route with what is configured for it.

@@ -12,14 +12,7 @@ func (l *routeList) with(routes []*route) *routeList {
 	if l == nil || l.index == nil {
 		return newRouteList(routes)
 	}
-	from, shorter := 0, min(len(routes), len(l.entries))
-	for from < shorter && routes[from] == l.entries[from].route {
-		from++
-	}
-	tail := 0
-	for tail < shorter-from && routes[len(routes)-1-tail] == l.entries[len(l.entries)-1-tail].route {
-		tail++
-	}
+	from, tail := l.sameEnds(routes)
 	gone, come := len(l.entries)-tail-from, len(routes)-tail-from
 	switch {
 	case gone+come == 0:
@@ -41,6 +34,18 @@ func (l *routeList) with(routes []*route) *routeList {
 		next.link(int32(i))
 	}
 	return next
+}
+
+// sameEnds is sameEnds for what the entries are of.
+func (l *routeList) sameEnds(routes []*route) (from, tail int) {
+	shorter := min(len(routes), len(l.entries))
+	for from < shorter && routes[from] == l.entries[from].route {
+		from++
+	}
+	for tail < shorter-from && routes[len(routes)-1-tail] == l.entries[len(l.entries)-1-tail].route {
+		tail++
+	}
+	return from, tail
 }
 
 func (l *routeList) clone() *routeList {

@@ -19,9 +19,11 @@ import (
 type verdict struct {
 	reason, policy, position string
 	stats                    *verdictStats
+	scope                    stats.Scope // of stats
 	// cluster is where the request would have gone; nil if that is not said.
-	cluster *upstream.Cluster
-	metrics requestMetrics
+	cluster     *upstream.Cluster
+	clusterName string
+	metrics     requestMetrics
 
 	logged atomic.Int64 // when, in nanoseconds
 	since  atomic.Int64 // requests that were not logged
@@ -48,10 +50,11 @@ func (c *compiler) verdictOf(r *routev3.Route) *verdict {
 	reason := cmp.Or(xds.RouteMetadata(r, xds.MetadataReason), reasonNoCORS)
 	v := &verdict{
 		reason: reason, policy: xds.RouteMetadata(r, xds.MetadataPolicy), position: xds.RouteMetadata(r, xds.MetadataPosition),
-		cluster: c.prog.clusters.Cluster(xds.RouteMetadata(r, xds.MetadataCluster)),
+		clusterName: xds.RouteMetadata(r, xds.MetadataCluster),
 	}
-	scope := stats.Scope{}.In("crossgate").In("cors").Tagged("reason", v.reason).Tagged("policy", cmp.Or(v.policy, "none"))
-	v.stats = stats.Use[verdictStats](c.prog.counted, scope)
+	v.cluster = c.prog.clusters.Cluster(v.clusterName)
+	v.scope = stats.Scope{}.In("crossgate").In("cors").Tagged("reason", v.reason).Tagged("policy", cmp.Or(v.policy, "none"))
+	v.stats = stats.Use[verdictStats](c.prog.counted, v.scope)
 	return v
 }
 

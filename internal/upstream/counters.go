@@ -157,6 +157,15 @@ func (c *Cluster) countIn(counted *stats.Generation, name string) {
 	}
 }
 
+// keepCounting makes a later version of the configuration count in the same as before.
+func (c *Cluster) keepCounting(counted *stats.Generation, name string) {
+	sc := stats.Scope{}.In("cluster").Tagged("envoy_cluster_name", name)
+	stats.Use[Stats](counted, sc)
+	if c.outliers != nil {
+		stats.Use[OutlierStats](counted, sc.In("outlier_detection"))
+	}
+}
+
 // countMembers counts a change of the hosts; another order of them is none.
 func (c *Cluster) countMembers(old, now []*Host) {
 	changed := len(old) != len(now)

@@ -66,6 +66,10 @@ func NewSet(prev *Set, clusters []*clusterv3.Cluster, endpoints []*endpointv3.Cl
 			}
 			load = byName[name]
 		}
+		if kept := s.keep(prev, c, load, sockets, counted); kept != nil {
+			s.clusters[c.GetName()], s.sources[c.GetName()] = kept, prev.sources[c.GetName()]
+			continue
+		}
 		built, err := newCluster(s, prev, c, load, dial, names, sockets, counted)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cluster %s: %w", c.GetName(), err))
