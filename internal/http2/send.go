@@ -128,6 +128,10 @@ func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 	s.encode(st, pseudo, &h.Headers, end)
 	st.sentEnd = end
 	s.flush(false)
+	var reset *ResetError
+	if st.headCame || errors.As(st.err, &reset) {
+		return st, nil // the other side has it: ReadHead tells the rest
+	}
 	return st, st.err
 }
 

@@ -93,6 +93,29 @@ func echo(st *Stream) {
 	_ = st.WriteTrailers(&trailers) // the client may have gone
 }
 
+// TestQuickResets: a stream that is reset before Open has returned was opened all the
+// same. Whoever took the error for a connection that takes none would ask twice.
+func TestQuickResets(t *testing.T) {
+	a, b := link(t)
+	serve(t, b, Options{}, func(st *Stream) { st.Reset(InternalError) })
+	client := NewClient(a, Options{})
+	ended := make(chan error, 1)
+	go func() { ended <- client.Run(nil) }()
+	for range 500 {
+		st, err := client.Open(&Head{Method: []byte("GET"), Scheme: []byte("http"), Authority: []byte("a.test"), Path: []byte("/p")}, true)
+		if err != nil {
+			t.Fatalf("a stream is not opened: %v", err)
+		}
+		var reset *ResetError
+		if err := st.ReadHead(); !errors.As(err, &reset) || !reset.Remote {
+			t.Fatalf("the answer: %v", err)
+		}
+		st.Close()
+	}
+	client.Close()
+	<-ended
+}
+
 // TestBothSides: bodies larger than every window pass between our two sides, on
 // several streams at once, with trailers.
 func TestBothSides(t *testing.T) {
