@@ -103,12 +103,14 @@ func (c *conn) serve() {
 		c.serveHTTP2()
 		return
 	}
+	now := time.Now()
 	for {
-		s, ok := c.next()
+		s, ok := c.next(now)
 		if !ok {
 			return
 		}
 		again := c.exchange(s)
+		now = s.end
 		c.requests++
 		c.consume()
 		c.engine.streams.put(s)
@@ -119,9 +121,9 @@ func (c *conn) serve() {
 }
 
 // next waits for the first bytes of a request and parses its head. A head that
-// is refused is answered here.
-func (c *conn) next() (*stream, bool) {
-	if c.w == 0 && !c.await() {
+// is refused is answered here. now is when the last request ended.
+func (c *conn) next(now time.Time) (*stream, bool) {
+	if c.w == 0 && !c.await(now) {
 		return nil, false
 	}
 	c.state.Store(connActive)
@@ -155,8 +157,7 @@ func (c *conn) next() (*stream, bool) {
 
 // await blocks until the client has sent something, into a buffer that is taken
 // only then.
-func (c *conn) await() bool {
-	now := time.Now()
+func (c *conn) await(now time.Time) bool {
 	c.state.Store(connIdle)
 	if c.lis.done.Load() {
 		return false

@@ -36,7 +36,7 @@ func (c *conn) speaksHTTP2() (yes, ok bool) {
 	if c.tls != nil && c.tls.NegotiatedProtocol != "" {
 		return c.tls.NegotiatedProtocol == alpnHTTP2, true
 	}
-	if !c.await() {
+	if !c.await(time.Now()) {
 		return false, false
 	}
 	preface := []byte(http2.Preface)
@@ -124,7 +124,7 @@ func (c *conn) serveStream(st *http2.Stream) {
 func (s *stream) takeHTTP2(st *http2.Stream) {
 	h, r := st.Head(), &s.req
 	r.Method, r.Target, r.Authority, r.HasHost, r.Minor = h.Method, h.Path, h.Authority, h.HasAuthority, 1
-	r.Headers.Fields = append(r.Headers.Fields[:0], h.Headers.Fields...)
+	r.Headers.CopyFrom(&h.Headers)
 	http1.JoinRequest(&r.Headers, &r.Arena)
 	switch {
 	case st.Ended():

@@ -77,7 +77,9 @@ func (x *exchange) reset() {
 
 func (x *exchange) begin(s *stream) {
 	x.s = s
-	x.began = time.Now()
+	if x.began = s.lately; x.began.IsZero() {
+		x.began = time.Now()
+	}
 	x.replayable = true
 	x.buf = s.peer.engine.buffers.get()
 }
@@ -226,7 +228,11 @@ func (x *exchange) expired() bool {
 // any context.
 func (x *exchange) connect(h *upstream.Host, timeout time.Duration) (*upstream.Conn, bool, error) {
 	name := x.serviceName()
-	if c := h.Idle(name); c != nil {
+	now := x.began
+	if x.s.attempts > 1 {
+		now = time.Now()
+	}
+	if c := h.Idle(name, now); c != nil {
 		x.wait = 0
 		return c, true, nil
 	}

@@ -104,7 +104,7 @@ func (x *exchange) readHeadHTTP2() failure {
 	s, r := x.s, &x.s.resp
 	h := x.h2.Head()
 	r.Status = h.Status
-	r.Headers.Fields = append(r.Headers.Fields[:0], h.Headers.Fields...)
+	r.Headers.CopyFrom(&h.Headers)
 	http1.JoinResponse(&r.Headers, &s.arena)
 	r.Framing, r.ContentLength = http1.UntilClose, -1
 	if x.h2.HeadOnly() {

@@ -213,6 +213,7 @@ const (
 // delay holds the request back. It reports whether that was its end: the client has
 // gone, or the stream's idle timeout is shorter.
 func (s *stream) delay(d time.Duration) (ended bool) {
+	s.lately = time.Time{}
 	switch s.client.pause(d, s.idleTimeout()) {
 	case pauseOver:
 		return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
@@ -99,7 +100,7 @@ func (s *stream) redirectTo(host, path []byte) bool {
 		s.dropBody()
 	}
 	s.redirects++
-	s.rerun = true
+	s.rerun, s.lately = true, time.Time{}
 	s.vhost, s.route, s.target = nil, nil, nil
 	s.corsPolicy, s.corsOrigin = nil, nil
 	s.attempts = 0

@@ -86,6 +86,7 @@ type streamState struct {
 	cut       bool // it ended before its answer had
 
 	start         time.Time
+	lately        time.Time // about now, for the router; zero: the clock must be asked
 	upstreamFirst time.Time // when the answer's head had come
 	end           time.Time
 	received      int64 // bytes of the request's body
@@ -98,7 +99,7 @@ type streamState struct {
 
 // begin makes the stream ready for a request that arrived at now.
 func (s *stream) begin(c *conn, now time.Time) {
-	s.renew(streamState{conn: c, client: c, peer: &c.peer, start: now})
+	s.renew(streamState{conn: c, client: c, peer: &c.peer, start: now, lately: now})
 }
 
 // renew gives the stream another state, and nothing of the last request.

@@ -11,20 +11,45 @@ type Field struct {
 
 // List is an ordered list of fields. The zero value is empty and ready to use;
 // Reset keeps its memory for the next request.
+//
+// Fields may be read, reordered and cut by everybody, and its values replaced.
+// Names come in through the methods only: they note what may be there, and a name
+// that cannot be there, which most that are asked for are, costs no search.
 type List struct {
 	Fields []Field
+
+	names uint64 // the marks of all names that have come in since Reset
+}
+
+// mark is the bit that stands for a name, and for others.
+func mark[T string | []byte](name T) uint64 {
+	n := len(name)
+	if n == 0 {
+		return 1
+	}
+	return 1 << ((uint(n)*5 + uint(name[0]) + uint(name[n/2])*3 + uint(name[n-1])*7) & 63)
 }
 
 // Reset empties the list and keeps its capacity.
-func (l *List) Reset() { l.Fields = l.Fields[:0] }
+func (l *List) Reset() { l.Fields, l.names = l.Fields[:0], 0 }
 
 // Add appends a field.
 func (l *List) Add(name, value []byte) {
+	l.names |= mark(name)
 	l.Fields = append(l.Fields, Field{name, value})
+}
+
+// CopyFrom makes the list one of the same fields as another; the bytes stay where they
+// are.
+func (l *List) CopyFrom(from *List) {
+	l.Fields, l.names = append(l.Fields[:0], from.Fields...), from.names
 }
 
 // Index returns the index of the first field with the lower-case name, or -1.
 func (l *List) Index(name string) int {
+	if l.names&mark(name) == 0 {
+		return -1
+	}
 	for i := range l.Fields {
 		if string(l.Fields[i].Name) == name {
 			return i
@@ -59,7 +84,12 @@ func (l *List) Set(name, value []byte) {
 
 // Remove deletes all fields with the lower-case name and reports how many there
 // were. The others keep their order.
-func (l *List) Remove(name string) int { return l.removeFrom(0, name) }
+func (l *List) Remove(name string) int {
+	if l.names&mark(name) == 0 {
+		return 0
+	}
+	return l.removeFrom(0, name)
+}
 
 func (l *List) removeFrom(from int, name string) int {
 	w := from
@@ -76,6 +106,7 @@ func (l *List) removeFrom(from int, name string) int {
 
 // Insert puts a field before index i.
 func (l *List) Insert(i int, name, value []byte) {
+	l.names |= mark(name)
 	l.Fields = slices.Insert(l.Fields, i, Field{name, value})
 }
 

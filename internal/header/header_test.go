@@ -1,7 +1,10 @@
 package header
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -57,5 +60,46 @@ func TestArenaAllocatesNothingInTheSteadyState(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+// TestIndexFindsWhatIsThere asks lists of random names for each name, after random
+// changes, beside a plain search.
+func TestIndexFindsWhatIsThere(t *testing.T) {
+	g := rand.New(rand.NewPCG(1, 2))
+	name := func() []byte {
+		b := make([]byte, g.IntN(5))
+		for i := range b {
+			b[i] = "abz-_:"[g.IntN(6)]
+		}
+		return b
+	}
+	l, other := &List{}, &List{}
+	for range 100_000 {
+		n := name()
+		switch g.IntN(7) {
+		case 0:
+			l.Add(n, nil)
+		case 1:
+			l.Insert(g.IntN(len(l.Fields)+1), n, nil)
+		case 2:
+			l.Set(n, nil)
+		case 3:
+			l.Remove(string(n))
+		case 4:
+			other.CopyFrom(l)
+			l, other = other, l
+		case 5:
+			l.Fields = l.Fields[:g.IntN(len(l.Fields)+1)]
+		case 6:
+			if len(l.Fields) > 20 {
+				l.Reset()
+			}
+		}
+		n = name()
+		want := slices.IndexFunc(l.Fields, func(f Field) bool { return bytes.Equal(f.Name, n) })
+		if got := l.Index(string(n)); got != want {
+			t.Fatalf("Index(%q) is %d, want %d in %s", n, got, want, l.text())
+		}
 	}
 }

@@ -100,7 +100,7 @@ func (c *Conn) SetTimeout(t time.Time, slack time.Duration) {
 // it (Cluster.ByName): they serve no other. It fails with ErrOverflow, with the
 // context's error, or with that of the dial.
 func (h *Host) Acquire(ctx context.Context, connectTimeout time.Duration, name []byte) (c *Conn, reused bool, err error) {
-	if c := h.takeIdle(name); c != nil {
+	if c := h.takeIdle(name, time.Now()); c != nil {
 		return c, true, nil
 	}
 	h.waits()
@@ -116,7 +116,7 @@ func (h *Host) acquire(ctx context.Context, connectTimeout time.Duration, name [
 	}
 	defer h.limits.removePending()
 	for overflows := false; ; overflows = true {
-		if c := h.takeIdle(name); c != nil {
+		if c := h.takeIdle(name, time.Now()); c != nil {
 			return c, true, nil
 		}
 		if h.limits.addConnection() {
@@ -166,13 +166,13 @@ func (h *Host) hasIdle() bool {
 
 // takeIdle returns the connection that was used last for the name and is still
 // open.
-func (h *Host) takeIdle(name []byte) *Conn {
+func (h *Host) takeIdle(name []byte, now time.Time) *Conn {
 	for {
 		c := h.pop(name)
 		if c == nil {
 			return nil
 		}
-		if time.Since(c.idleSince) < staleAfter || c.probe.quiet() {
+		if now.Sub(c.idleSince) < staleAfter || c.probe.quiet() {
 			c.use()
 			return c
 		}
@@ -330,5 +330,6 @@ func (h *Host) AddressText() []byte { return h.text }
 // a read does not tell if the service had closed the connection before.
 func (c *Conn) WasReset() bool { return c.probe.reset() }
 
-// Idle returns an idle connection of the host, or nil; name as for Acquire.
-func (h *Host) Idle(name []byte) *Conn { return h.takeIdle(name) }
+// Idle returns an idle connection of the host, or nil; name as for Acquire. now may be
+// what it was some microseconds ago.
+func (h *Host) Idle(name []byte, now time.Time) *Conn { return h.takeIdle(name, now) }

@@ -51,7 +51,7 @@ func TestTheOldLookupsDoNotRetireWhatTheNewOnesHave(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Release(time.Now())
-		if again := h.Idle(nil); again == nil {
+		if again := h.Idle(nil, time.Now()); again == nil {
 			t.Error("the connections of a host that was taken over are not used again")
 		} else {
 			again.Discard()

@@ -197,7 +197,7 @@ func TestAStaleConnectionIsNotHandedOut(t *testing.T) {
 	c.Release(time.Now())
 	_ = peer.Close()
 	time.Sleep(20 * time.Millisecond) // the FIN arrives, and staleAfter passes
-	if got := h.Idle(nil); got != nil {
+	if got := h.Idle(nil, time.Now()); got != nil {
 		t.Error("a connection was handed out that the service had closed")
 	}
 }
