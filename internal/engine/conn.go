@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	goruntime "runtime"
 	"sync/atomic"
 	"time"
 
@@ -163,6 +164,9 @@ func (c *conn) await(now time.Time) bool {
 		return false
 	}
 	c.setReadTimeout(now, c.chain.manager.idleTimeout)
+	if c.requests > 0 {
+		goruntime.Gosched() // see readHead
+	}
 	n, err := c.wait.read(c)
 	c.w = n
 	c.received(n, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	goruntime "runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -408,6 +409,9 @@ func appendBody(dst, data []byte, f http1.Framing) []byte {
 func (x *exchange) readHead() failure {
 	s := x.s
 	x.r, x.w = 0, 0
+	// Who is ready goes first: by the time it is our turn the bytes have often come,
+	// and neither a read that finds nothing nor a wait is needed.
+	goruntime.Gosched()
 	for {
 		n, perr := http1.ParseResponse(x.buf[x.r:x.w], s.req.Method, &s.resp, nil)
 		if perr != nil {
