@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"github.com/crossgate/crossgate/internal/engine"
 )
 
 // listen opens a TCP address. The error for one that is in use says by whom, as
 // far as the system lets us see it.
 func listen(ctx context.Context, network, address string) (net.Listener, error) {
-	// Keep-alive probes are the engine's business.
-	ln, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, network, address)
+	ln, err := engine.Listen(ctx, network, address)
 	if err == nil || !addressInUse(err) {
 		return ln, err
 	}

@@ -89,7 +89,7 @@ func New(o Options) *Engine {
 		o.Resolver = upstream.SystemResolver{}
 	}
 	if o.Listen == nil {
-		o.Listen = (&net.ListenConfig{KeepAlive: -1}).Listen
+		o.Listen = Listen
 	}
 	if o.Ports == nil {
 		o.Ports = func(host string, port uint32) (string, uint32) { return host, port }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package engine
+
+import "syscall"
+
+func deferAccept(string, string, syscall.RawConn) error { return nil }
