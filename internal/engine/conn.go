@@ -163,7 +163,7 @@ func (c *conn) await(now time.Time) bool {
 	if c.lis.done.Load() {
 		return false
 	}
-	c.setReadTimeout(now, c.chain.manager.idleTimeout)
+	c.setReadTimeout(now, c.idleTimeout())
 	if c.requests > 0 {
 		goruntime.Gosched() // see readHead
 	}
@@ -174,6 +174,17 @@ func (c *conn) await(now time.Time) bool {
 		c.count.manager.CxIdleTimeout.Inc()
 	}
 	return n > 0 && (err == nil || errors.Is(err, io.EOF))
+}
+
+// idleTimeout is how long the connection may say nothing from now on; 0 is for ever.
+// What is accepted silent has been so before; half of the time is left at least, so that
+// a busy machine does not take what has just come for silent.
+func (c *conn) idleTimeout() time.Duration {
+	d := c.chain.manager.idleTimeout
+	if d > 0 && c.requests == 0 && c.tls == nil {
+		d = max(d-c.lis.held, d/2)
+	}
+	return d
 }
 
 // refresh takes the newest configuration: a request begins on it and ends on it.

@@ -2,6 +2,12 @@
 
 package engine
 
-import "syscall"
+import (
+	"net"
+	"syscall"
+	"time"
+)
 
 func deferAccept(string, string, syscall.RawConn) error { return nil }
+
+func heldFor(net.Listener) time.Duration { return 0 }

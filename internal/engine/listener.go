@@ -16,6 +16,7 @@ import (
 type listener struct {
 	engine  *Engine
 	nl      net.Listener
+	held    time.Duration // before a connection is accepted that says nothing
 	program atomic.Pointer[listenerProgram]
 
 	mu    sync.Mutex
@@ -30,7 +31,7 @@ type listener struct {
 }
 
 func newListener(e *Engine, nl net.Listener, lp *listenerProgram) *listener {
-	l := &listener{engine: e, nl: nl, conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	l := &listener{engine: e, nl: nl, held: heldFor(nl), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
 	l.program.Store(lp)
 	l.tasks.Go(l.accept)
 	return l
