@@ -9,9 +9,13 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/crossgate/crossgate/internal/diag"
 	"github.com/crossgate/crossgate/internal/stats"
@@ -39,6 +43,7 @@ type compiler struct {
 	unset    levelID // no level says anything to filters
 	earlier  earlier
 	secrets  map[string]*tlsv3.Secret
+	loads    map[string]*endpointv3.ClusterLoadAssignment
 	sockets  map[string]*clusterSockets // by cluster
 	before   map[string]*clusterSockets // those of the program that is served
 	pairs    *keyPairs
@@ -77,6 +82,10 @@ func compile(s *xds.Snapshot, prev *upstream.Set, c *compiler) (*Program, diag.L
 	}
 	for _, sec := range s.Secrets {
 		c.secrets[sec.GetName()] = sec
+	}
+	c.loads = map[string]*endpointv3.ClusterLoadAssignment{}
+	for _, e := range s.Endpoints {
+		c.loads[e.GetClusterName()] = e
 	}
 	c.compileClusters(prev)
 	c.findSlots()
@@ -124,7 +133,7 @@ func prefixed(path string, err error) error {
 func (c *compiler) compileClusters(prev *upstream.Set) {
 	usable := c.snap.Clusters[:0:0]
 	for _, cl := range c.snap.Clusters {
-		err := checkCluster(cl)
+		err := c.checkCluster(cl)
 		var sockets *clusterSockets
 		if err == nil {
 			sockets, err = c.compileSockets(cl)
@@ -198,8 +207,8 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 	scope := listenerScope(l.GetStatPrefix(), sa.GetAddress(), sa.GetPortValue())
 	lp.stats = stats.Use[listenerStats](c.prog.counted, scope)
 	for i, f := range l.GetListenerFilters() {
-		if f.GetName() != "envoy.filters.listener.tls_inspector" {
-			return nil, fmt.Errorf("listener_filters[%d]: filter %q is not supported", i, f.GetName())
+		if err := checkListenerFilter(f); err != nil {
+			return nil, prefixed(fmt.Sprintf("listener_filters[%d]", i), err)
 		}
 	}
 	var failed error
@@ -230,6 +239,29 @@ func (c *compiler) compileListener(l *listenerv3.Listener) (*listenerProgram, er
 		}
 	}
 	return lp, nil
+}
+
+// checkListenerFilter accepts the TLS inspector alone: server names are known without
+// it. Envoy goes by the type of its configuration, where there is one.
+func checkListenerFilter(f *listenerv3.ListenerFilter) error {
+	inspector := &inspectorv3.TlsInspector{}
+	switch typed := f.GetTypedConfig(); {
+	case typed == nil && f.GetName() == "envoy.filters.listener.tls_inspector":
+		return nil
+	case !typed.MessageIs(inspector):
+		return fmt.Errorf("filter %q is not supported", f.GetName())
+	default:
+		return unpack(typed, inspector)
+	}
+}
+
+// unpack reads a message that is packed, and refuses fields of it that are not
+// carried out.
+func unpack(packed *anypb.Any, into proto.Message) error {
+	if err := packed.UnmarshalTo(into); err != nil {
+		return err
+	}
+	return unsupported(into)
 }
 
 // defaultHandshakeTimeout is istiod's; Envoy itself would wait for ever.

@@ -199,6 +199,9 @@ func perFilter(a *anypb.Any) (proto.Message, error) {
 		return nil, err
 	}
 	if wrapped, ok := msg.(*routev3.FilterConfig); ok {
+		if err := unsupported(wrapped); err != nil {
+			return nil, err
+		}
 		if wrapped.GetConfig() != nil && !wrapped.GetDisabled() {
 			return perFilter(wrapped.GetConfig())
 		}

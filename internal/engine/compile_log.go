@@ -47,6 +47,9 @@ func (c *compiler) compileLog(l *accesslogv3.AccessLog) (*accessLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", l.GetName(), err)
 	}
+	if err := unsupported(msg); err != nil {
+		return nil, err
+	}
 	var path string
 	var f *format.Format
 	switch cfg := msg.(type) {

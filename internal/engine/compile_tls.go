@@ -64,6 +64,9 @@ func (c *compiler) keyPairs(common *tlsv3.CommonTlsContext) ([]tls.Certificate, 
 		if sec.GetTlsCertificate() == nil {
 			return nil, errNoSecret{"certificate", sds.GetName()}
 		}
+		if err := unsupported(sec.GetTlsCertificate()); err != nil {
+			return nil, prefixed("secret "+sds.GetName(), err)
+		}
 		certs = append(certs, sec.GetTlsCertificate())
 	}
 	var out []tls.Certificate

@@ -3,7 +3,6 @@ package engine
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -32,24 +31,20 @@ type Message struct {
 }
 
 // Messages lists the messages by their names, and their fields by their numbers, for
-// the documentation. What is below a message that is not among them is checked by
-// the code that compiles it.
+// the documentation. The name of a field stands for the message in that field.
 func Messages() []Message {
 	var out []Message
-	for _, name := range slices.Sorted(maps.Keys(runs)) {
-		d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
-		if err != nil {
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		d := messageAt(name)
+		if d == nil {
 			continue // TestMessagesExist fails
 		}
-		fields := d.(protoreflect.MessageDescriptor).Fields()
-		run, aside, _ := strings.Cut(runs[name], "|")
 		m := Message{Name: string(name)}
-		for i := range fields.Len() {
-			f := Field{Name: string(fields.Get(i).Name()), Support: FieldRefused}
-			switch {
-			case slices.Contains(strings.Fields(run), f.Name):
+		for i := range d.Fields().Len() {
+			f := Field{Name: string(d.Fields().Get(i).Name()), Support: FieldRefused}
+			if run, taken := rules[name][protoreflect.Name(f.Name)]; run {
 				f.Support = FieldRun
-			case slices.Contains(strings.Fields(aside), f.Name):
+			} else if taken {
 				f.Support = FieldAside
 			}
 			m.Fields = append(m.Fields, f)
@@ -57,4 +52,19 @@ func Messages() []Message {
 		out = append(out, m)
 	}
 	return out
+}
+
+// messageAt finds a message by its name, or by that of a field that holds it.
+func messageAt(name protoreflect.FullName) protoreflect.MessageDescriptor {
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		return nil
+	}
+	switch d := d.(type) {
+	case protoreflect.MessageDescriptor:
+		return d
+	case protoreflect.FieldDescriptor:
+		return d.Message()
+	}
+	return nil
 }

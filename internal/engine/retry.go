@@ -9,6 +9,7 @@ import (
 	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previousv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 )
 
 // retryOn is the set of conditions of a retry policy.
@@ -98,7 +99,7 @@ func compileRetry(p *routev3.RetryPolicy) (*retryPolicy, error) {
 		return nil, fmt.Errorf("retry_back_off: max_interval must not be below base_interval")
 	}
 	for _, h := range p.GetRetryHostPredicate() {
-		if h.GetName() != previousHosts {
+		if typed := h.GetTypedConfig(); typed == nil && h.GetName() != previousHosts || typed != nil && !typed.MessageIs(&previousv3.PreviousHostsPredicate{}) {
 			return nil, fmt.Errorf("retry_host_predicate %q is not supported", h.GetName())
 		}
 		out.otherHosts = true

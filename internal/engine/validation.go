@@ -76,6 +76,9 @@ func mergeValidation(own, found *tlsv3.CertificateValidationContext) *tlsv3.Cert
 	if out.TrustedCa == nil {
 		out.TrustedCa = own.GetTrustedCa()
 	}
+	if out.SystemRootCerts == nil {
+		out.SystemRootCerts = own.GetSystemRootCerts()
+	}
 	if out.Crl == nil {
 		out.Crl = own.GetCrl()
 	}

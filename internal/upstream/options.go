@@ -33,6 +33,9 @@ func ProtocolOptions(c *clusterv3.Cluster) (*httpv3.HttpProtocolOptions, error) 
 // limits of HTTP/2.
 func (c *Cluster) speakAs(o *httpv3.HttpProtocolOptions) http2.Options {
 	h1, explicit, like := o.GetExplicitHttpConfig().GetHttpProtocolOptions(), o.GetExplicitHttpConfig().GetHttp2ProtocolOptions(), o.GetUseDownstreamProtocolConfig()
+	if h1 == nil {
+		h1 = like.GetHttpProtocolOptions()
+	}
 	c.Trailers, c.ProperCase = h1.GetEnableTrailers(), h1.GetHeaderKeyFormat().GetProperCaseWords() != nil
 	c.HTTP2, c.LikeClient = explicit != nil, like != nil
 	h2 := explicit

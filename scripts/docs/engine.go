@@ -13,9 +13,9 @@ func enginePage() []byte {
 	var b bytes.Buffer
 	b.WriteString(generated + `# What the engine runs of Envoy's API
 
-The messages of a bootstrap, of what ` + "`translate`" + ` makes and of what an EnvoyFilter can put there, as far as the engine goes through their
-fields one by one. A message that is not here (a matcher, a filter's own configuration, a log's format) is compiled as a whole, and refused where
-something in it is not known.
+The messages of a bootstrap, of what ` + "`translate`" + ` makes and of what an EnvoyFilter can put there, those included that are packed in an Any.
+A packed message that is not here is refused by its type. Where a message is read in another way in one place, that place has a list of its own,
+under the name of the field.
 
 - **run**: carried out as Envoy does it, but for [differences.md](differences.md) and single values that are refused with their names.
 - **without effect**: taken, for requests do not notice (statistics, tuning, tracing without a provider).
@@ -23,6 +23,9 @@ something in it is not known.
 `)
 	for _, m := range engine.Messages() {
 		fmt.Fprintf(&b, "\n## %s\n\n", m.Name)
+		if len(m.Fields) == 0 {
+			b.WriteString("It has no fields.\n")
+		}
 		for _, s := range []engine.FieldSupport{engine.FieldRun, engine.FieldAside, engine.FieldRefused} {
 			var names []string
 			for _, f := range m.Fields {
