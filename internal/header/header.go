@@ -120,6 +120,9 @@ type Arena struct {
 // Reset makes the arena's memory free for the next request.
 func (a *Arena) Reset() { a.buf = a.buf[:0] }
 
+// Cap is how much memory the arena has, in bytes.
+func (a *Arena) Cap() int { return cap(a.buf) }
+
 // Start returns an empty slice at the arena's end: append to it, then hand the
 // result to Done. Nothing else may use the arena in between.
 func (a *Arena) Start() []byte { return a.buf[len(a.buf):] }

@@ -2,9 +2,7 @@ package http2
 
 import (
 	"errors"
-	"strconv"
-
-	"golang.org/x/net/http2/hpack"
+	"math"
 
 	"github.com/crossgate/crossgate/internal/header"
 )
@@ -21,7 +19,23 @@ type Head struct {
 	Headers header.List
 	// ContentLength is that of the field content-length, or -1.
 	ContentLength int64
+
+	arena header.Arena
 }
+
+// maxKeptHead bounds the memory for one head that is kept for the next one, in bytes.
+const maxKeptHead = 16 << 10
+
+// reset makes the head an empty one.
+func (h *Head) reset() {
+	fields, arena := h.Headers.Fields[:0], h.arena
+	if arena.Reset(); arena.Cap() > maxKeptHead {
+		fields, arena = nil, header.Arena{}
+	}
+	*h = Head{Headers: header.List{Fields: fields}, ContentLength: -1, arena: arena}
+}
+
+var hCookie = []byte("cookie")
 
 // kinds of heads.
 type headKind uint8
@@ -51,6 +65,16 @@ type headReader struct {
 	err     error
 }
 
+// begin begins a head, which loses what it had.
+func (r *headReader) begin(kind headKind, h *Head) {
+	h.reset()
+	r.kind, r.head = kind, h
+	r.size, r.seen, r.regular, r.err = 0, 0, false, nil
+	if r.cookie = r.cookie[:0]; cap(r.cookie) > maxKeptHead {
+		r.cookie = nil
+	}
+}
+
 // Bits of headReader.seen.
 const (
 	seenMethod = 1 << iota
@@ -61,97 +85,114 @@ const (
 )
 
 // field takes the next field (RFC 9113 sections 8.2 and 8.3).
-func (r *headReader) field(f hpack.HeaderField) {
+func (r *headReader) field(f *field) {
 	if r.err != nil {
 		return
 	}
-	r.size += len(f.Name) + len(f.Value)
+	r.size += len(f.name) + len(f.value)
 	if r.size > r.opts.MaxHeaderBytes {
 		r.err = errTooLarge
 		return
 	}
-	if len(f.Name) > 0 && f.Name[0] == ':' {
-		r.err = r.pseudo(f.Name, f.Value)
+	if !f.valid {
+		r.err = errMalformed
+		return
+	}
+	if f.kind.pseudo() {
+		r.err = r.pseudo(f)
 		return
 	}
 	r.regular = true
-	r.err = r.regularField(f.Name, f.Value)
+	r.err = r.regularField(f)
 }
 
-func (r *headReader) pseudo(name, value string) error {
+func (r *headReader) pseudo(f *field) error {
 	var bit uint8
 	var dst *[]byte
 	h := r.head
-	switch name {
-	case ":method":
+	switch f.kind {
+	case kindMethod:
 		bit, dst = seenMethod, &h.Method
-	case ":scheme":
+	case kindScheme:
 		bit, dst = seenScheme, &h.Scheme
-	case ":authority":
+	case kindAuthority:
 		bit, dst = seenAuthority, &h.Authority
-	case ":path":
+	case kindPath:
 		bit, dst = seenPath, &h.Path
-	case ":status":
+	case kindStatus:
 		bit = seenStatus
 	}
-	if bit == 0 || r.regular || r.seen&bit != 0 || (bit == seenStatus) != (r.kind == responseHead) || r.kind == trailerHead || !validValue(value) {
+	if bit == 0 || r.regular || r.seen&bit != 0 || (bit == seenStatus) != (r.kind == responseHead) || r.kind == trailerHead {
 		return errMalformed
 	}
 	r.seen |= bit
 	if bit == seenStatus {
-		n, err := strconv.Atoi(value)
-		if err != nil || len(value) != 3 || n < 100 {
+		n, ok := parseLength(f.value)
+		if !ok || len(f.value) != 3 || n < 100 {
 			return errMalformed
 		}
-		h.Status = n
+		h.Status = int(n)
 		return nil
 	}
-	*dst = []byte(value)
+	*dst = h.arena.Copy(f.value)
 	h.HasAuthority = h.HasAuthority || bit == seenAuthority
 	return nil
 }
 
-func (r *headReader) regularField(name, value string) error {
+func (r *headReader) regularField(f *field) error {
 	h := r.head
-	if !validName(name) || !validValue(value) {
-		return errMalformed
-	}
-	switch name {
-	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+	switch f.kind {
+	case kindConnection:
 		return errMalformed // section 8.2.2
-	case "te":
-		if value != "trailers" {
+	case kindTE:
+		if string(f.value) != "trailers" {
 			return errMalformed
 		}
-	case "host":
+	case kindHost:
 		if r.kind == requestHead {
 			if !h.HasAuthority {
-				h.Authority, h.HasAuthority = []byte(value), true
+				h.Authority, h.HasAuthority = h.arena.Copy(f.value), true
 			}
 			return nil
 		}
-	case "content-length":
-		n, err := strconv.ParseUint(value, 10, 63)
-		if err != nil || h.ContentLength >= 0 && h.ContentLength != int64(n) {
+	case kindContentLength:
+		n, ok := parseLength(f.value)
+		if !ok || h.ContentLength >= 0 && h.ContentLength != n {
 			return errMalformed
 		}
 		if h.ContentLength >= 0 {
 			return nil
 		}
-		h.ContentLength = int64(n)
-	case "cookie":
+		h.ContentLength = n
+	case kindCookie:
 		// Crumbs become one field again (section 8.2.3), which Envoy puts last.
 		if len(r.cookie) > 0 {
 			r.cookie = append(r.cookie, "; "...)
 		}
-		r.cookie = append(r.cookie, value...)
+		r.cookie = append(r.cookie, f.value...)
 		return nil
 	}
 	if len(h.Headers.Fields) >= r.opts.MaxHeaders {
 		return errTooLarge
 	}
-	h.Headers.Add([]byte(name), []byte(value))
+	name := f.name
+	if !f.static {
+		name = h.arena.Copy(name)
+	}
+	h.Headers.Add(name, h.arena.Copy(f.value))
 	return nil
+}
+
+// parseLength reads a number of digits only.
+func parseLength(b []byte) (n int64, ok bool) {
+	for _, c := range b {
+		d := int64(c) - '0'
+		if d < 0 || d > 9 || n > (math.MaxInt64-d)/10 {
+			return 0, false
+		}
+		n = 10*n + d
+	}
+	return n, len(b) > 0
 }
 
 // end checks the head as a whole.
@@ -160,7 +201,7 @@ func (r *headReader) end() error {
 		return r.err
 	}
 	if len(r.cookie) > 0 {
-		r.head.Headers.Add([]byte("cookie"), r.cookie)
+		r.head.Headers.Add(hCookie, r.head.arena.Copy(r.cookie))
 	}
 	switch r.kind {
 	case requestHead:
@@ -188,10 +229,7 @@ func validPath(h *Head) bool {
 }
 
 // validName reports whether a name is a token in lower case.
-func validName(s string) bool {
-	if s == "" {
-		return false
-	}
+func validName(s []byte) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
@@ -202,18 +240,18 @@ func validName(s string) bool {
 			return false
 		}
 	}
-	return true
+	return len(s) > 0
 }
 
 // validValue reports whether a value has no control characters and no blank at
 // its ends (RFC 9113 section 8.2.1).
-func validValue(s string) bool {
+func validValue(s []byte) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
-	return s == "" || !blank(s[0]) && !blank(s[len(s)-1])
+	return len(s) == 0 || !blank(s[0]) && !blank(s[len(s)-1])
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }

@@ -141,8 +141,22 @@ func (s *Session) headersFrame(f *frame) error {
 	}
 	s.block = headerBlock{stream: st, id: f.stream, open: true, endStream: f.has(flagEndStream)}
 	s.block.count(size)
-	s.hr = headReader{opts: &s.opts, kind: kind, head: &Head{ContentLength: -1}}
+	s.hr.begin(kind, s.headFor(st, kind))
 	return s.blockPart(f)
+}
+
+// headFor is where a head is collected.
+func (s *Session) headFor(st *Stream, kind headKind) *Head {
+	switch {
+	case st == nil:
+		return &s.dropped
+	case kind == trailerHead:
+		if st.trailing == nil {
+			st.trailing = &Head{}
+		}
+		return st.trailing
+	}
+	return &st.incoming
 }
 
 // headStream finds the stream of a head, a new one for a request. No stream and
@@ -175,7 +189,7 @@ func (s *Session) headStream(f *frame) (*Stream, headKind, error) {
 	}
 	st := newStream(s, f.stream)
 	if uint32(len(s.streams)) >= s.opts.MaxConcurrentStreams {
-		st.err = &ResetError{Code: RefusedStream}
+		st.err, st.refused = &ResetError{Code: RefusedStream}, true
 		return st, requestHead, nil
 	}
 	s.streams[f.stream] = st
@@ -202,14 +216,14 @@ func (b *headerBlock) count(size int) {
 }
 
 func (s *Session) blockPart(f *frame) error {
-	if _, err := s.dec.Write(f.payload); err != nil {
+	if err := s.dec.write(f.payload); err != nil {
 		return connError(CompressionError, "the header block cannot be read")
 	}
 	if !f.has(flagEndHeaders) {
 		return nil
 	}
 	s.block.open = false
-	if err := s.dec.Close(); err != nil {
+	if err := s.dec.end(); err != nil {
 		return connError(CompressionError, "the header block cannot be read")
 	}
 	if s.block.stream == nil {
@@ -223,9 +237,8 @@ func (s *Session) blockPart(f *frame) error {
 func (s *Session) headEnd(st *Stream, fault error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var reset *ResetError
 	switch {
-	case errors.As(st.err, &reset) && reset.Code == RefusedStream && !reset.Remote:
+	case st.refused:
 		return s.acknowledge(appendReset(s.out, st.id, RefusedStream))
 	case errors.Is(fault, errTooLarge):
 		return s.resetStream(st, InternalError)

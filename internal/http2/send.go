@@ -1,13 +1,11 @@
 package http2
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"runtime"
-	"strconv"
 	"time"
-
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/crossgate/crossgate/internal/header"
 )
@@ -75,27 +73,49 @@ func (s *Session) leaveToRun(err error) bool {
 	return true
 }
 
-// encode appends a head to out; HPACK's state needs heads in the order in which
-// they are sent.
-func (s *Session) encode(st *Stream, pseudo [][2]string, h *header.List, end bool) {
-	s.encoded.Reset()
-	plain := 0
-	for _, p := range pseudo {
-		plain += len(p[0]) + len(p[1])
-		_ = s.enc.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]}) // a bytes.Buffer takes all
-	}
+// beginBlock begins a header block in out, behind the room for a frame's head; HPACK's
+// state needs heads in the order in which they are sent.
+func (s *Session) beginBlock() (at int) {
+	at = len(s.out)
+	s.out = s.enc.begin(append(s.out, make([]byte, frameHeaderLen)...))
+	return at
+}
+
+// endBlock adds the fields to the block that began at, and makes frames of it. plain
+// is the size of what it has already.
+func (s *Session) endBlock(st *Stream, at int, h *header.List, plain int, end bool) {
 	if h != nil {
 		for i := range h.Fields {
-			plain += len(h.Fields[i].Name) + len(h.Fields[i].Value)
-			_ = s.enc.WriteField(hpack.HeaderField{Name: string(h.Fields[i].Name), Value: string(h.Fields[i].Value)})
+			f := &h.Fields[i]
+			s.out = s.enc.field(s.out, f.Name, f.Value)
+			plain += len(f.Name) + len(f.Value)
 		}
 	}
-	before := len(s.out)
-	s.out = appendHeaders(s.out, st.id, s.encoded.Bytes(), end, s.peer.maxFrame)
-	st.wireOut.Add(int64(len(s.out) - before))
-	st.headOut.Add(int64(len(s.out) - before))
+	if block := s.out[at+frameHeaderLen:]; len(block) <= s.peer.maxFrame {
+		var flags uint8 = flagEndHeaders
+		if end {
+			flags |= flagEndStream
+		}
+		appendFrameHeader(s.out[:at], frameHeaders, flags, st.id, len(block))
+	} else {
+		s.out = appendHeaders(s.out[:at], st.id, bytes.Clone(block), end, s.peer.maxFrame)
+	}
+	n := int64(len(s.out) - at)
+	st.wireOut.Add(n)
+	st.headOut.Add(n)
 	st.plainOut.Add(int64(plain))
 }
+
+// The pseudo fields of a request.
+var (
+	pMethod    = []byte(":method")
+	pScheme    = []byte(":scheme")
+	pAuthority = []byte(":authority")
+	pPath      = []byte(":path")
+)
+
+// statusSize is the size of the pseudo field of an answer.
+const statusSize = len(":status200")
 
 // Open sends a request's head on a new stream; end says that nothing follows. It
 // fails with ErrGoAway, ErrStreamLimit or ErrClosed if the connection takes none, and
@@ -119,13 +139,14 @@ func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 	if len(s.streams) == 1 {
 		s.setIdleDeadline()
 	}
-	pseudo := [][2]string{
-		{":method", st.method},
-		{":scheme", string(h.Scheme)},
-		{":authority", string(h.Authority)},
-		{":path", string(h.Path)},
+	at, plain := s.beginBlock(), 0
+	for _, p := range [...]struct{ name, value []byte }{
+		{pMethod, h.Method}, {pScheme, h.Scheme}, {pAuthority, h.Authority}, {pPath, h.Path},
+	} {
+		s.out = s.enc.field(s.out, p.name, p.value)
+		plain += len(p.name) + len(p.value)
 	}
-	s.encode(st, pseudo, &h.Headers, end)
+	s.endBlock(st, at, &h.Headers, plain, end)
 	st.sentEnd = end
 	s.flush(false)
 	var reset *ResetError
@@ -162,7 +183,9 @@ func (st *Stream) WriteHead(status int, h *header.List, end bool) error {
 	if st.err != nil {
 		return st.err
 	}
-	s.encode(st, [][2]string{{":status", strconv.Itoa(status)}}, h, end)
+	at := s.beginBlock()
+	s.out = s.enc.status(s.out, status)
+	s.endBlock(st, at, h, statusSize, end)
 	st.sentHead = st.sentHead || status >= 200
 	if end {
 		st.sentEnd = true
@@ -245,7 +268,7 @@ func (st *Stream) WriteTrailers(h *header.List) error {
 	if st.err != nil {
 		return st.err
 	}
-	s.encode(st, nil, h, true)
+	s.endBlock(st, s.beginBlock(), h, 0, true)
 	st.sentEnd = true
 	s.finished(st)
 	s.flush(false)

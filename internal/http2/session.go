@@ -1,15 +1,12 @@
 package http2
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2/hpack"
 )
 
 // Session is one connection with HTTP/2 on it, for the side that answers
@@ -20,8 +17,9 @@ type Session struct {
 	handle func(*Stream) // of a server; nil for a client
 
 	// What follows belongs to Run's goroutine.
-	dec        *hpack.Decoder
+	dec        decoder
 	hr         headReader
+	dropped    Head // of no stream
 	block      headerBlock
 	idleFrames int
 	empty      int
@@ -55,8 +53,7 @@ type Session struct {
 	writing    bool
 	written    sync.Cond // of mu: writing has become false
 	control    int       // acknowledgements and the like in out
-	enc        *hpack.Encoder
-	encoded    bytes.Buffer
+	enc        encoder
 }
 
 // settings are the other side's (RFC 9113 section 6.5.2).
@@ -98,10 +95,10 @@ func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
 	s.peer = settings{maxStreams: 1 << 31, window: defaultWindow, maxFrame: minMaxFrame}
 	s.sendWindow = defaultWindow
 	s.received = int64(s.opts.ConnectionWindow)
-	s.dec = hpack.NewDecoder(4096, func(f hpack.HeaderField) { s.hr.field(f) })
 	// A string that is longer than a whole head may be is not kept in memory.
-	s.dec.SetMaxStringLength(s.opts.MaxHeaderBytes)
-	s.enc = hpack.NewEncoder(&s.encoded)
+	s.dec.init(s.opts.MaxHeaderBytes, s.hr.field)
+	s.hr.opts = &s.opts
+	s.enc.init()
 	s.written.L = &s.mu
 	s.greet()
 	return s

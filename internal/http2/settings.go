@@ -40,7 +40,7 @@ func (s *Session) settingsFrame(f *frame) error {
 func (s *Session) setting(id uint16, v uint32) error {
 	switch id {
 	case settingTableSize:
-		s.enc.SetMaxDynamicTableSizeLimit(min(v, 4096))
+		s.enc.setLimit(v)
 	case settingEnablePush:
 		if v > 1 {
 			return connError(ProtocolError, "ENABLE_PUSH is neither 0 nor 1")

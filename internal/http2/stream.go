@@ -22,7 +22,11 @@ type Stream struct {
 	headIn, headOut   atomic.Int64 // of those that carry fields
 	plainIn, plainOut atomic.Int64 // names and values of the fields
 
+	incoming Head // Run's, until it is there
+	trailing *Head
+
 	// What follows is guarded by s.mu.
+	refused        bool // one too many
 	head, trailers *Head
 	headCame       bool
 	headOnly       bool   // the head has ended the message
