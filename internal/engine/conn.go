@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	goruntime "runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type conn struct {
 	body requestBody
 
 	session        atomic.Pointer[http2.Session] // of HTTP/2
+	tasks          sync.WaitGroup                // requests of HTTP/2 that workers serve
 	state          atomic.Int32
 	upstream       atomic.Pointer[upstream.Conn] // what the request at hand waits for
 	upstreamStream atomic.Pointer[http2.Stream]  // the same, of HTTP/2

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/http1"
@@ -50,17 +49,17 @@ func (c *conn) speaksHTTP2() (yes, ok bool) {
 	return bytes.HasPrefix(c.in[:c.w], preface), true
 }
 
-// serveHTTP2 serves a connection on which requests run side by side, each on a
-// goroutine of its own.
+// serveHTTP2 serves a connection on which requests run side by side: each as far as it
+// need not wait on the goroutine that reads, and then on one of the engine's workers.
 func (c *conn) serveHTTP2() {
 	c.state.Store(connActive)
-	var tasks sync.WaitGroup
 	o := c.chain.manager.http2
 	o.IdleTimeout = c.chain.manager.idleTimeout
+	o.Pool = &c.engine.http2
 	c.readAt, c.writeAt = time.Time{}, time.Time{}
 	_ = c.nc.SetDeadline(time.Time{})
 	counted := &countedConn{Conn: c.nc, manager: c.count.manager}
-	session := http2.NewServer(counted, o, func(st *http2.Stream) { tasks.Go(func() { c.serveStream(st) }) })
+	session := http2.NewServer(counted, o, c.beginStream)
 	c.session.Store(session)
 	if c.lis.done.Load() {
 		session.GoAway()
@@ -76,48 +75,106 @@ func (c *conn) serveHTTP2() {
 		}
 		c.engine.log.Debug("HTTP/2 connection ended", "client", string(c.remote), "error", err)
 	}
-	tasks.Wait()
+	c.tasks.Wait()
 }
 
-// serveStream takes one request of an HTTP/2 connection through its manager.
-func (c *conn) serveStream(st *http2.Stream) {
-	defer st.Close()
-	defer func() {
-		// One request's fault must not take the others down.
-		if v := recover(); v != nil {
-			c.engine.log.Error("request failed", "listener", c.lis.program.Load().name, "panic", v, "stack", stack())
-		}
-	}()
-	lp, chain := c.current()
-	if chain == nil {
+// beginStream takes one request of an HTTP/2 connection as far as it need not wait.
+func (c *conn) beginStream(st *http2.Stream) {
+	if !c.refresh() {
 		st.Reset(http2.RefusedStream)
+		st.Close()
 		return
 	}
 	s := c.engine.streams.get()
-	cl := &h2client{st: st}
-	s.begin(c, time.Now())
-	s.conn, s.client, s.http2 = nil, cl, true
-	s.manager, s.prog = chain.manager, lp.prog
+	s.begin(c, st.Began())
+	s.conn, s.client, s.http2 = nil, &s.h2, true
+	s.manager, s.prog = c.chain.manager, c.lp.prog
 	s.arrive()
-	cl.idle = s.manager.streamIdleTimeout
+	s.h2.begin(c, st, s.manager.streamIdleTimeout)
 	s.takeHTTP2(st)
-	st.OnAbort(cl.abort)
-	if s.req.Expect100 && !s.manager.proxy100 && cl.sendContinue() != nil {
-		s.lostClient()
-		s.log()
-		return
+	st.OnAbort(s.h2.aborted)
+	s.hasty = true
+	if s.serveHTTP2() {
+		s.hasty = false
+		c.tasks.Add(1)
+		c.engine.workers.serve(s)
 	}
-	if s.prepare() {
-		s.dispatch()
+}
+
+// work serves a stream that may have to wait, on a worker.
+func (s *stream) work() {
+	tasks := &s.h2.conn.tasks // s may be another request's afterwards
+	defer tasks.Done()
+	s.serveHTTP2()
+}
+
+// stage is how far a request of HTTP/2 has come that waits for a worker.
+type stage uint8
+
+const (
+	stageBegin   stage = iota // its head is here
+	stageFilters              // its route is known
+	stageProxy                // it goes to a service
+	stageReply                // there is an answer
+)
+
+// serveHTTP2 takes the request through its manager, and reports whether it has stopped
+// at what may have to wait: that is left to a worker.
+func (s *stream) serveHTTP2() (stopped bool) {
+	ended := false
+	defer func() {
+		// One request's fault must not take the others down.
+		if v := recover(); v != nil {
+			s.peer.engine.log.Error("request failed", "listener", s.h2.conn.lis.program.Load().name, "panic", v, "stack", stack())
+			stopped = false
+		}
+		if !stopped {
+			s.endHTTP2(ended)
+		}
+	}()
+	switch s.stage {
+	case stageBegin:
+		if s.req.Expect100 && !s.manager.proxy100 {
+			if s.hasty {
+				return true
+			}
+			if s.h2.sendContinue() != nil {
+				s.lostClient()
+				s.log()
+				ended = true
+				return false
+			}
+		}
+		if s.prepare() {
+			s.dispatch()
+		}
+	case stageFilters, stageProxy:
+		s.resume()
+	}
+	if s.hasty && (s.stage != stageBegin || s.replied && !s.h2.st.Fits(len(s.body))) {
+		if s.stage == stageBegin {
+			s.stage = stageReply
+		}
+		return true
 	}
 	if s.replied {
 		s.finish()
 	}
 	s.log()
-	if !cl.complete {
+	ended = true
+	return false
+}
+
+// endHTTP2 ends the stream; ended says that it has come to its end in order. Only what
+// nobody can reach any more is used again.
+func (s *stream) endHTTP2(ended bool) {
+	s.endFault()
+	if st := s.h2.st; !s.h2.complete && ended {
 		st.Reset(http2.InternalError)
 	}
-	c.engine.streams.put(s)
+	if _, quiet := s.h2.st.Close(); quiet && ended {
+		s.peer.engine.streams.put(s)
+	}
 }
 
 // takeHTTP2 makes the request of a stream the one that is served.
@@ -127,7 +184,7 @@ func (s *stream) takeHTTP2(st *http2.Stream) {
 	r.Headers.CopyFrom(&h.Headers)
 	http1.JoinRequest(&r.Headers, &r.Arena)
 	switch {
-	case st.Ended():
+	case st.HeadOnly() || st.Ended():
 		r.Framing, r.ContentLength = http1.NoBody, 0
 	case h.ContentLength >= 0:
 		r.Framing, r.ContentLength = http1.Length, h.ContentLength

@@ -11,6 +11,21 @@ import (
 // redirects it and the route follows.
 func (s *stream) dispatch() {
 	s.routeOnce()
+	s.followOn()
+}
+
+// resume takes a request further that has stopped at its stage.
+func (s *stream) resume() {
+	if s.stage == stageFilters {
+		s.pass()
+	} else {
+		s.proxy()
+	}
+	s.followOn()
+}
+
+// followOn routes a request anew that has become another one.
+func (s *stream) followOn() {
 	for s.rerun {
 		s.rerun = false
 		s.up.restart()
@@ -19,8 +34,7 @@ func (s *stream) dispatch() {
 	}
 }
 
-// routeOnce finds the route of the request and takes the request through the filters
-// to the service, or answers it.
+// routeOnce finds the route of the request and passes it on, or answers it.
 func (s *stream) routeOnce() {
 	if !s.protoless {
 		s.vhost = s.manager.routes.hosts.find(s.lowerHost())
@@ -33,6 +47,15 @@ func (s *stream) routeOnce() {
 		s.manager.stats.RouterSent.Inc()
 		return
 	}
+	if s.hasty && s.mayPause() {
+		s.stage = stageFilters
+		return
+	}
+	s.pass()
+}
+
+// pass takes the request through the filters to the service, or answers it.
+func (s *stream) pass() {
 	if s.route == nil {
 		if s.filter() {
 			return
@@ -68,9 +91,21 @@ func (s *stream) routeOnce() {
 	case s.route.direct != nil:
 		s.manager.stats.RouterSent.Inc()
 		s.direct()
+	case s.hasty:
+		s.stage = stageProxy
 	default:
 		s.proxy()
 	}
+}
+
+// mayPause reports whether one of the filters may have to wait for something.
+func (s *stream) mayPause() bool {
+	for _, f := range s.manager.filters {
+		if p, ok := f.(pauser); ok && p.mayPause(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // filter takes the request through the filters and reports whether one of them has

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crossgate/crossgate/internal/diag"
+	"github.com/crossgate/crossgate/internal/http2"
 	"github.com/crossgate/crossgate/internal/stats"
 	"github.com/crossgate/crossgate/internal/upstream"
 	"github.com/crossgate/crossgate/internal/xds"
@@ -53,6 +54,8 @@ type Engine struct {
 	names   *upstream.Names
 	buffers bufferPool
 	streams streamPool
+	workers workers
+	http2   http2.Pool
 	shadows shadows
 	logs    *logFiles
 	clock   atomic.Pointer[dateText]
@@ -269,6 +272,7 @@ func (e *Engine) Close() error {
 			return err
 		}
 	}
+	e.workers.close()
 	e.shadows.close()
 	if e.program != nil {
 		e.program.clusters.Retire(nil)

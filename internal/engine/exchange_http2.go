@@ -169,7 +169,7 @@ func (x *exchange) dropHTTP2() {
 	st, h := x.h2, x.h2host
 	x.h2, x.h2host, x.h2run = nil, nil, nil
 	x.hold(nil)
-	if st.Close() {
+	if reset, _ := st.Close(); reset {
 		x.s.target.cluster.Stats.RqSentReset.Inc()
 	}
 	h.EndStream()

@@ -10,3 +10,8 @@ type filter interface {
 	// response sees the answer on its way to the client.
 	response(s *stream)
 }
+
+// pauser is a filter that may wait before it goes on.
+type pauser interface {
+	mayPause(s *stream) bool
+}

@@ -32,6 +32,12 @@ func (f *delegateFilter) request(s *stream) bool {
 	return f.inner.request(s)
 }
 
+// mayPause implements pauser.
+func (f *delegateFilter) mayPause(s *stream) bool {
+	p, ok := f.inner.(pauser)
+	return ok && p.mayPause(s)
+}
+
 func (f *delegateFilter) response(s *stream) {
 	if skip, _ := f.matcher(s).skips(s, true); !skip && !s.disabled(f.slot) {
 		f.inner.response(s)

@@ -73,15 +73,26 @@ func headerNumber(s *stream, name string) (int64, bool) {
 
 var faultBody = []byte("fault filter abort")
 
-func (f *faultFilter) request(s *stream) bool {
-	p := f.base
+// policy is what is in force for the request; nil: the filter is off.
+func (f *faultFilter) policy(s *stream) *faultPolicy {
 	switch own := s.setting(f.slot).(type) {
 	case *faultPolicy:
-		p = own
+		return own
 	case disabledFilter:
-		return false
+		return nil
 	}
-	if p.delay == nil && p.abort == nil || !p.concerns(s) {
+	return f.base
+}
+
+// mayPause implements pauser.
+func (f *faultFilter) mayPause(s *stream) bool {
+	p := f.policy(s)
+	return p != nil && p.delay != nil
+}
+
+func (f *faultFilter) request(s *stream) bool {
+	p := f.policy(s)
+	if p == nil || p.delay == nil && p.abort == nil || !p.concerns(s) {
 		return false
 	}
 	if d := p.delayOf(s); d > 0 && f.begin(s, p) {

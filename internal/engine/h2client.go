@@ -15,11 +15,11 @@ import (
 
 // h2client is a stream of HTTP/2 as the client of a request.
 type h2client struct {
+	conn     *conn // that the stream is on
 	st       *http2.Stream
-	idle     time.Duration // between two pieces of the answer; 0: no limit
-	run      []byte        // of the body, read and not taken
-	done     bool          // the body has been taken whole
-	complete bool          // the answer was sent whole, or nobody wants it
+	run      []byte // of the body, read and not taken
+	done     bool   // the body has been taken whole
+	complete bool   // the answer was sent whole, or nobody wants it
 
 	mu   sync.Mutex
 	up   *upstream.Conn
@@ -27,6 +27,22 @@ type h2client struct {
 	gone bool
 	wait context.CancelFunc // for a connection to the service; nil: there is no wait
 	wake chan struct{}      // closed when the client goes away; nil: nobody waits
+
+	aborted func() // abort
+}
+
+// begin makes the client that of another stream. idle bounds the time between two
+// pieces of the answer; 0: no limit.
+func (c *h2client) begin(on *conn, st *http2.Stream, idle time.Duration) {
+	if c.aborted == nil {
+		c.aborted = c.abort
+	}
+	c.conn, c.st, c.run, c.complete = on, st, nil, false
+	c.done = st.HeadOnly()
+	c.up, c.upst, c.gone, c.wait, c.wake = nil, nil, false, nil, nil
+	if idle > 0 {
+		st.LimitWaits(idle)
+	}
 }
 
 // abort is called when the client resets the stream or goes away.
@@ -179,15 +195,7 @@ func (c *h2client) reply(s *stream) error {
 	if len(body) == 0 {
 		return nil
 	}
-	return c.write(body, true)
-}
-
-// write sends a piece of the answer.
-func (c *h2client) write(p []byte, end bool) error {
-	if c.idle > 0 {
-		c.st.SetWriteDeadline(time.Now().Add(c.idle))
-	}
-	return c.st.Write(p, end)
+	return c.st.Write(body, true)
 }
 
 // end ends the answer, with the service's trailers if there are any.
@@ -195,7 +203,7 @@ func (c *h2client) end(x *exchange) error {
 	if t := x.trailers(); t != nil {
 		return c.st.WriteTrailers(t)
 	}
-	return c.write(nil, true)
+	return c.st.Write(nil, true)
 }
 
 // relay implements client.
@@ -218,7 +226,7 @@ func (c *h2client) relay(s *stream) error {
 				err = c.end(x)
 				continue
 			}
-			err = c.write(run, end)
+			err = c.st.Write(run, end)
 			continue
 		}
 		if err = c.st.Flush(); err != nil {

@@ -20,6 +20,7 @@ type stream struct {
 	// arena holds the header bytes that are made on the way.
 	arena header.Arena
 	up    exchange
+	h2    h2client // the client of a request over HTTP/2
 	// trailers are those of the service's answer, once it has ended.
 	trailers header.List
 
@@ -33,6 +34,8 @@ type streamState struct {
 	conn    *conn // of HTTP/1.1: what becomes a tunnel
 	client  client
 	http2   bool // what the client speaks
+	hasty   bool // nothing may wait: the goroutine is the one that reads
+	stage   stage
 	peer    *peer
 	manager *manager
 	prog    *Program

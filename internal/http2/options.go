@@ -26,6 +26,8 @@ type Options struct {
 	// there; 0: never. The connection ends when nothing at all has come from it
 	// for KeepaliveTimeout after the PING.
 	KeepaliveInterval, KeepaliveTimeout time.Duration
+	// Pool is where streams come from and go to. Nil: one of the session's own.
+	Pool *Pool
 }
 
 const (
@@ -76,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ConnectionWindow == 0 {
 		o.ConnectionWindow = defaultConnectionWindow
+	}
+	if o.Pool == nil {
+		o.Pool = &Pool{}
 	}
 	if o.KeepaliveTimeout <= 0 {
 		o.KeepaliveInterval = 0

@@ -187,7 +187,7 @@ func (s *Session) headStream(f *frame) (*Stream, headKind, error) {
 	if s.leaving {
 		return nil, requestHead, nil // beyond the GOAWAY: not processed
 	}
-	st := newStream(s, f.stream)
+	st := newStream(s, f.stream, s.now)
 	if uint32(len(s.streams)) >= s.opts.MaxConcurrentStreams {
 		st.err, st.refused = &ResetError{Code: RefusedStream}, true
 		return st, requestHead, nil
@@ -268,9 +268,10 @@ func (s *Session) headEnd(st *Stream, fault error) error {
 		}
 	}
 	st.recvEnd = end
-	wake(st.readable)
 	if s.hr.kind == requestHead {
 		s.begun = append(s.begun, st)
+	} else {
+		wake(st.readable)
 	}
 	if end {
 		s.finished(st)
@@ -375,9 +376,7 @@ func (s *Session) windowFrame(f *frame) error {
 		if s.sendWindow += n; n == 0 || s.sendWindow > maxWindow {
 			return connError(windowFault(n), "a window update out of bounds")
 		}
-		for _, st := range s.streams {
-			wake(st.writable)
-		}
+		s.wakeWriters()
 		return nil
 	}
 	st := s.streams[f.stream]

@@ -13,9 +13,9 @@ import (
 // flush writes what is in out, with s.mu held, unless somebody is at it. In the
 // background it does not block the caller; otherwise the caller is the writer and
 // first lets the streams that are ready add theirs, so that one write carries the
-// answers of all.
+// answers of all. While Run has requests answered, what is ready waits for the last.
 func (s *Session) flush(background bool) {
-	if s.writing || s.broken || len(s.out) == 0 {
+	if s.writing || s.handling || s.broken || len(s.out) == 0 {
 		return
 	}
 	s.writing = true
@@ -23,8 +23,11 @@ func (s *Session) flush(background bool) {
 		go s.write()
 		return
 	}
+	alone := len(s.streams) == 0
 	s.mu.Unlock()
-	runtime.Gosched()
+	if !alone {
+		runtime.Gosched()
+	}
 	s.write()
 	s.mu.Lock()
 }
@@ -36,12 +39,9 @@ func (s *Session) write() {
 		buf := s.out
 		s.out, s.spare = s.spare[:0], nil
 		s.control = 0
-		limit := s.writeLimit
-		for _, st := range s.streams {
-			wake(st.writable)
-		}
+		s.limitWrite(time.Now())
+		s.wakeWriters()
 		s.mu.Unlock()
-		_ = s.nc.SetWriteDeadline(time.Now().Add(limit))
 		_, err := s.nc.Write(buf)
 		if err != nil && !s.leaveToRun(err) {
 			s.fail(ErrClosed)
@@ -57,6 +57,26 @@ func (s *Session) write() {
 	}
 	s.written.Broadcast()
 	s.mu.Unlock()
+}
+
+// limitWrite bounds the next write, with s.mu held. The limit is a little later than
+// it has to be, so that it need not be renewed for every write.
+func (s *Session) limitWrite(now time.Time) {
+	slack := (s.writeLimit - goodbyeTime) / 32 // a goodbye is exact
+	if left := s.writeEnd.Sub(now); left < s.writeLimit || left > s.writeLimit+slack {
+		s.writeEnd = now.Add(s.writeLimit + slack)
+		_ = s.nc.SetWriteDeadline(s.writeEnd) // fails only when closed: the write says so
+	}
+}
+
+// wakeWriters tells the streams that wait for room to look again; s.mu is held.
+func (s *Session) wakeWriters() {
+	if s.waiting == 0 {
+		return
+	}
+	for _, st := range s.streams {
+		wake(st.writable)
+	}
 }
 
 // leaveToRun reports whether the end of a connection that cannot be written to is
@@ -129,7 +149,7 @@ func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 		}
 		return nil, err
 	}
-	st := newStream(s, s.next)
+	st := newStream(s, s.next, time.Time{})
 	s.next += 2
 	if n := s.opts.MaxRequests; n > 0 && s.next/2 >= n {
 		s.leaving = true
@@ -210,6 +230,7 @@ func (st *Stream) Write(p []byte, end bool) error {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var patience time.Time // until when it waits for room
 	for {
 		if st.err != nil {
 			return st.err
@@ -238,14 +259,27 @@ func (st *Stream) Write(p []byte, end bool) error {
 		if len(s.out) < maxPendingOut && min(st.sendWindow, s.sendWindow) > 0 {
 			continue
 		}
-		by := st.writeBy
+		if patience.IsZero() && st.writeIdle > 0 {
+			patience = time.Now().Add(st.writeIdle)
+		}
+		by := earlier(st.writeBy, patience)
+		s.waiting++
 		s.mu.Unlock()
 		err := await(st.writable, by)
 		s.mu.Lock()
+		s.waiting--
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// earlier is the earlier one of two limits, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (s *Session) appendData(st *Stream, p []byte, end bool) {

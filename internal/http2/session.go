@@ -25,6 +25,7 @@ type Session struct {
 	empty      int
 	early      int       // streams that were reset early, see earlyReset
 	begun      []*Stream // by what was read last; not handled yet
+	now        time.Time // when that was read
 
 	mu       sync.Mutex
 	streams  map[uint32]*Stream
@@ -50,6 +51,10 @@ type Session struct {
 
 	out, spare []byte
 	writeLimit time.Duration
+	writeEnd   time.Time // the limit in force of writes
+	readEnd    time.Time // and of reads; zero: none
+	waiting    int       // streams that wait for room
+	handling   bool      // Run has requests answered, and writes what is ready then
 	writing    bool
 	written    sync.Cond // of mu: writing has become false
 	control    int       // acknowledgements and the like in out
@@ -91,7 +96,8 @@ func NewClient(nc net.Conn, o Options) *Session {
 
 func newSession(nc net.Conn, o Options, handle func(*Stream)) *Session {
 	s := &Session{nc: nc, opts: o.withDefaults(), handle: handle, streams: map[uint32]*Stream{}, acked: make(chan struct{}, 1)}
-	s.idleSince, s.writeLimit = time.Now(), writeTimeout
+	s.now = time.Now()
+	s.idleSince, s.writeLimit = s.now, writeTimeout
 	s.peer = settings{maxStreams: 1 << 31, window: defaultWindow, maxFrame: minMaxFrame}
 	s.sendWindow = defaultWindow
 	s.received = int64(s.opts.ConnectionWindow)
@@ -188,6 +194,7 @@ func (s *Session) read(buf []byte, w int) error {
 			return err
 		}
 		n, err := s.nc.Read(buf[w:])
+		s.now = time.Now()
 		w += n
 		if err == nil || n > 0 {
 			continue
@@ -223,43 +230,70 @@ func (s *Session) frames(buf []byte) (r int, err error) {
 // handleBegun has the new requests answered, once all that came with them is known:
 // a body that is longer than it may be is never answered before that is seen.
 func (s *Session) handleBegun() {
+	if len(s.begun) == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.handling = true
+	s.mu.Unlock()
 	for _, st := range s.begun {
 		s.handle(st)
 	}
 	clear(s.begun)
 	s.begun = s.begun[:0]
+	s.mu.Lock()
+	s.handling = false
+	s.flush(false)
+	s.mu.Unlock()
 }
 
 // limitWait bounds the wait for the next bytes while there is no stream.
 func (s *Session) limitWait() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.leaving && len(s.streams) == 0 && !s.writing && len(s.out) == 0 {
+	if s.leaving && s.quiet() {
 		return errIdle
 	}
 	s.setIdleDeadline()
-	s.heard = time.Now()
+	s.heard = s.now
 	return nil
 }
 
-// setIdleDeadline is called with s.mu held whenever streams begin or end.
+// quiet reports whether nothing is under way; s.mu is held. What is to be written is
+// written first; the writer comes by at setIdleDeadline.
+func (s *Session) quiet() bool { return len(s.streams) == 0 && !s.writing && len(s.out) == 0 }
+
+// setIdleDeadline is called with s.mu held whenever streams begin or end. A limit that
+// is in force and too early stays: idle gives it up when it has come.
 func (s *Session) setIdleDeadline() {
 	var at time.Time
 	switch {
-	case len(s.streams) > 0, s.writing, len(s.out) > 0:
-		// What is to be written is written first; the writer comes by here.
+	case !s.quiet():
+		return
 	case s.leaving || s.refused:
 		at = time.Now()
 	case s.opts.IdleTimeout > 0:
 		at = s.idleSince.Add(s.opts.IdleTimeout) // a PING is no use of the connection
+	default:
+		return
 	}
-	_ = s.nc.SetReadDeadline(at) // fails only when closed: the read says so
+	if s.readEnd.IsZero() || at.Before(s.readEnd) {
+		s.readEnd = at
+		_ = s.nc.SetReadDeadline(at) // fails only when closed: the read says so
+	}
 }
 
+// idle reports whether the limit of reads that has passed is the end of an idle
+// connection, and takes it away if it is not.
 func (s *Session) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.streams) == 0 && !s.writing && len(s.out) == 0
+	if s.quiet() && (s.leaving || s.refused || s.opts.IdleTimeout > 0 && time.Since(s.idleSince) >= s.opts.IdleTimeout) {
+		return true
+	}
+	s.readEnd = time.Time{}
+	_ = s.nc.SetReadDeadline(s.readEnd)
+	return false
 }
 
 // sayGoodbye sends GOAWAY as the last thing, as far as the other side reads.
@@ -268,7 +302,7 @@ func (s *Session) sayGoodbye(code ErrorCode, reason string) {
 	s.leaving = true
 	s.out = appendGoAway(s.out, s.last, code, reason)
 	s.writeLimit = goodbyeTime
-	_ = s.nc.SetWriteDeadline(time.Now().Add(goodbyeTime)) // of a write that is under way
+	s.limitWrite(time.Now()) // a write that is under way, too
 	s.flush(false)
 	for s.writing {
 		s.written.Wait()

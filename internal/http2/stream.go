@@ -11,10 +11,10 @@ import (
 
 // Stream is one request and its answer. Its methods are for the goroutine that
 // serves it; Next, and on the side that asks Write, may be called from a second
-// one that moves the body.
+// one that moves the body. None may be called after Close: on the side that answers
+// the stream is another one then.
 type Stream struct {
-	s  *Session
-	id uint32
+	streamState
 
 	readable, writable chan struct{}
 
@@ -24,6 +24,13 @@ type Stream struct {
 
 	incoming Head // Run's, until it is there
 	trailing *Head
+}
+
+// streamState is the part of a stream that begins as zero.
+type streamState struct {
+	s     *Session
+	id    uint32
+	began time.Time // when its head was read
 
 	// What follows is guarded by s.mu.
 	refused        bool // one too many
@@ -44,19 +51,26 @@ type Stream struct {
 	onAbort        func()
 	readBy         time.Time
 	writeBy        time.Time
-	began          time.Time
+	writeIdle      time.Duration
 }
 
-func newStream(s *Session, id uint32) *Stream {
-	return &Stream{
-		s: s, id: id, readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
-		recvWindow: int64(s.opts.StreamWindow), sendWindow: s.peer.window, expect: -1,
-		began: time.Now(),
-	}
+// newStream is called with s.mu held.
+func newStream(s *Session, id uint32, began time.Time) *Stream {
+	st := s.opts.Pool.stream()
+	st.s, st.id, st.began = s, id, began
+	st.recvWindow, st.sendWindow, st.expect = int64(s.opts.StreamWindow), s.peer.window, -1
+	return st
+}
+
+func (st *Stream) counts() [6]*atomic.Int64 {
+	return [...]*atomic.Int64{&st.wireIn, &st.wireOut, &st.headIn, &st.headOut, &st.plainIn, &st.plainOut}
 }
 
 // ID is the stream's number on its connection.
 func (st *Stream) ID() uint32 { return st.id }
+
+// Began is when the head was read that a request began with.
+func (st *Stream) Began() time.Time { return st.began }
 
 // Head is the request's head on the answering side, and on the asking side the
 // answer's once ReadHead has returned nil.
@@ -156,6 +170,22 @@ func (st *Stream) SetWriteDeadline(t time.Time) {
 	wake(st.writable)
 }
 
+// LimitWaits makes a Write fail that has waited so long for the other side to take
+// more (os.ErrDeadlineExceeded); 0: it waits on.
+func (st *Stream) LimitWaits(d time.Duration) {
+	st.s.mu.Lock()
+	st.writeIdle = d
+	st.s.mu.Unlock()
+}
+
+// Fits reports whether a body of n bytes, with its head, is sent without waiting.
+func (st *Stream) Fits(n int) bool {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.out) < maxPendingOut && int64(n) <= min(st.sendWindow, s.sendWindow) && n <= min(s.peer.maxFrame, maxPendingOut)
+}
+
 // Next returns the next piece of the body, which is valid until the next call;
 // io.EOF at its end. If nothing is there it waits, or returns nil with wait
 // unset.
@@ -240,20 +270,26 @@ func (st *Stream) Trailers() *header.List {
 
 // Close ends the use of the stream. One that has not ended in both directions is
 // reset: with NO_ERROR where only the rest of a request is not wanted (RFC 9113
-// section 8.1), else with CANCEL; Close reports that.
-func (st *Stream) Close() (reset bool) {
+// section 8.1), else with CANCEL; Close reports that. quiet says that the function of
+// OnAbort was not called and will not be.
+func (st *Stream) Close() (reset, quiet bool) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.done, st.onAbort = true, nil
+	quiet = st.err == nil
 	s.giveBack(uint32(len(st.recv) + len(st.lent)))
-	st.recv, st.lent = nil, nil
-	if s.streams[st.id] != st {
-		return false
-	}
+	st.recv, st.lent = st.recv[:0], st.lent[:0]
 	if st.recvEnd && st.sentEnd {
 		s.remove(st)
-		return false
+		// Only a client's stream may be known to others still.
+		if quiet && s.handle != nil {
+			s.opts.Pool.recycle(st)
+		}
+		return false, quiet
+	}
+	if s.streams[st.id] != st {
+		return false, quiet
 	}
 	code := Cancel
 	if st.sentEnd && s.handle != nil {
@@ -262,7 +298,7 @@ func (st *Stream) Close() (reset bool) {
 	s.out = appendReset(s.out, st.id, code)
 	s.remove(st)
 	s.flush(true)
-	return true
+	return true, quiet
 }
 
 // Reset ends the stream with a code.
