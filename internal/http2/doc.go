@@ -5,5 +5,6 @@
 //
 // Everything that the other side can make big has a limit (Options), and
 // everything that it can repeat for nothing is counted: frames without content,
-// settings, pings, resets. HPACK's tables are those of golang.org/x/net/http2/hpack.
+// settings, pings, resets. In the steady state a session allocates nothing; of
+// golang.org/x/net/http2/hpack only Huffman's code is used.
 package http2
