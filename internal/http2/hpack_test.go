@@ -80,8 +80,12 @@ func FuzzDecoder(f *testing.F) {
 			enc.SetMaxDynamicTableSizeLimit(uint32(4096 - 40*i))
 		}
 		for _, h := range []hpack.HeaderField{
-			{Name: ":method", Value: "GET"}, {Name: ":path", Value: fmt.Sprint("/", i/3)}, {Name: "x-long", Value: strings.Repeat("x", 13*i)},
-			{Name: "authorization", Value: "secret", Sensitive: true}, {Name: fmt.Sprint("x-", i%7), Value: "\x00 bad"}, {Name: "Cookie", Value: "a=b"},
+			{Name: ":method", Value: "GET"},
+			{Name: ":path", Value: fmt.Sprint("/", i/3)},
+			{Name: "x-long", Value: strings.Repeat("x", 13*i)},
+			{Name: "authorization", Value: "secret", Sensitive: true},
+			{Name: fmt.Sprint("x-", i%7), Value: "\x00 bad"},
+			{Name: "Cookie", Value: "a=b"},
 		} {
 			_ = enc.WriteField(h)
 		}
