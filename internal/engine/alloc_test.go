@@ -165,7 +165,7 @@ func steadyHTTP2(t *testing.T, addr, request string) {
 	for range 100 {
 		client.do(t, 8)
 	}
-	if n := testing.AllocsPerRun(300, func() { client.do(t, 8) }); n != 0 {
+	if n := testing.AllocsPerRun(2000, func() { client.do(t, 8) }); n != 0 {
 		t.Errorf("%v allocations for 8 requests, want 0", n)
 	}
 }
