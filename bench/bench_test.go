@@ -2,12 +2,24 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossgate/crossgate/internal/engine"
+	"github.com/crossgate/crossgate/internal/xds"
 )
 
 // wrkOutput was printed by wrk 4.1.0; the two lines about errors are from
@@ -130,5 +142,85 @@ func TestParseFlags(t *testing.T) {
 	o, err = parseFlags([]string{"-workloads", "G,H2G"})
 	if err != nil || !(&bench{options: o}).withTLS() || !(&bench{options: o}).withHTTP2() {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestScaledConfigurations: the configurations of all sizes are what crossgate can run as
+// a whole, with as much in them as they say.
+func TestScaledConfigurations(t *testing.T) {
+	for _, g := range growths {
+		s := g.few
+		file := filepath.Join(t.TempDir(), "scale.json")
+		if err := renderTo("scale.json", file, map[string]any{"HTTP": 1, "Upstream": 2, "Size": s}); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot, diags := xds.LoadBootstrap(file, data)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		rc, err := discovered(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts := rc.GetVirtualHosts()
+		snapshot.Routes = []*routev3.RouteConfiguration{tableOf(rc, append(hosts[len(hosts)-1].GetRoutes(), bodyRoute("b"), prefixRoute("/")))}
+		if _, diags := engine.Compile(snapshot); diags.HasErrors() {
+			t.Error(diags)
+		}
+		policy := new(corsv3.CorsPolicy)
+		if err := hosts[len(hosts)-1].GetTypedPerFilterConfig()[xds.CorsFilter].UnmarshalTo(policy); err != nil {
+			t.Fatal(err)
+		}
+		got := []int{len(hosts), len(hosts[len(hosts)-1].GetRoutes()), len(policy.GetAllowOriginStringMatch())}
+		if want := []int{s.Hosts + 1, s.Routes + 1, s.Exact + s.Regexes + 1}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v hosts, routes and origins, want %v", g.name, got, want)
+		}
+	}
+}
+
+func TestGrowthTable(t *testing.T) {
+	var out bytes.Buffer
+	pairs := []pair{{&contestant{name: "crossgate/few"}, &contestant{name: "crossgate/many"}}}
+	samples := map[string][]sample{"crossgate/few": {{CPU: 10_000}}, "crossgate/many": {{CPU: 12_000}, {CPU: 11_000}, {CPU: 50_000, Errors: 1}}}
+	printGrowth(&out, growths[0], workloads[0], pairs, samples)
+	if want := "crossgate        10.0µs       12.0µs    1.20×       1\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+}
+
+// TestWatcher: the body of the route that changes is seen, and a slow answer is counted
+// in the span in which it was under way.
+func TestWatcher(t *testing.T) {
+	var slow atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slow.CompareAndSwap(true, false) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		io.WriteString(w, "now") //nolint:errcheck // the client sees it
+	}))
+	defer server.Close()
+	w, err := watch(server.Listener.Addr().(*net.TCPAddr).Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.stop()
+	began := time.Now()
+	slow.Store(true)
+	for slow.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := w.waitFor(t.Context(), "now"); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if d := w.slowest(began, time.Now()); d < 50*time.Millisecond {
+		t.Errorf("the slowest took %s, want at least 50ms", d)
+	}
+	if d := w.slowest(began.Add(-time.Hour), began.Add(-time.Minute)); d != 0 {
+		t.Errorf("%s in a span without requests", d)
 	}
 }

@@ -64,11 +64,8 @@ type bench struct {
 	upstreamPort int
 }
 
-// start runs the upstream and every contestant that is installed.
-func (b *bench) start(ctx context.Context) error {
-	if err := writeCertificate(b.dir); err != nil {
-		return err
-	}
+// startUpstream runs the upstream.
+func (b *bench) startUpstream(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -80,7 +77,12 @@ func (b *bench) start(ctx context.Context) error {
 	if b.upstream, err = startProcess(loadCore, filepath.Join(b.dir, "upstream.log"), []string{self, "upstream", up}); err != nil {
 		return err
 	}
-	if err := b.upstream.waitFor(ctx, b.upstreamPort); err != nil {
+	return b.upstream.waitFor(ctx, b.upstreamPort)
+}
+
+// start runs every contestant that is installed.
+func (b *bench) start(ctx context.Context) error {
+	if err := writeCertificate(b.dir); err != nil {
 		return err
 	}
 	for _, c := range contestants() {
@@ -111,15 +113,23 @@ func (b *bench) startContestant(ctx context.Context, c *contestant) (err error) 
 	if err := b.render(c, file); err != nil {
 		return err
 	}
-	command := c.command(b.options, file)
+	if c.proc, err = b.startProxy(ctx, c.name, c.command(b.options, file), c.http); c.proc != nil {
+		b.contestants = append(b.contestants, c)
+	}
+	return err
+}
+
+// startProxy runs a proxy until it listens on a port.
+func (b *bench) startProxy(ctx context.Context, name string, command []string, port int) (*process, error) {
+	var err error
 	if command[0], err = lookUp(command[0]); err != nil {
-		return err
+		return nil, err
 	}
-	if c.proc, err = startProcess(proxyCore, filepath.Join(b.dir, c.name+".log"), command); err != nil {
-		return err
+	p, err := startProcess(proxyCore, filepath.Join(b.dir, name+".log"), command)
+	if err != nil {
+		return nil, err
 	}
-	b.contestants = append(b.contestants, c)
-	return c.proc.waitFor(ctx, c.http)
+	return p, p.waitFor(ctx, port)
 }
 
 // lookUp finds a command also where daemons are kept.

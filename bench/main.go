@@ -22,12 +22,17 @@ type options struct {
 	rounds           int
 	seconds          int
 	quick            bool
+	scale, change    bool // also measure large configurations, and changes of them
 	dir              string
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "upstream" {
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "upstream":
 		fail(serveUpstream(os.Args[2]))
+		return
+	case len(os.Args) == 4 && os.Args[1] == "engine":
+		fail(serveEngine(os.Args[2], os.Args[3]))
 		return
 	}
 	o, err := parseFlags(os.Args[1:])
@@ -57,7 +62,7 @@ func parseFlags(args []string) (*options, error) {
 	fs.IntVar(&o.seconds, "seconds", 5, "how long one measurement takes")
 	fs.BoolVar(&o.quick, "quick", false, "only check that the contestants do the job")
 	only := fs.String("only", "", "contestants, separated by commas (default: all that are installed)")
-	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T, H2P, H2G")
+	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T, H2P, H2G, scale, change")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -65,6 +70,10 @@ func parseFlags(args []string) (*options, error) {
 		o.only = strings.Split(*only, ",")
 	}
 	for name := range strings.SplitSeq(*names, ",") {
+		if name == "scale" || name == "change" {
+			o.scale, o.change = o.scale || name == "scale", o.change || name == "change"
+			continue
+		}
 		i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("unknown workload %q", name)
@@ -84,14 +93,35 @@ func run(ctx context.Context, o *options) (err error) {
 	}
 	b := &bench{options: o}
 	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.startUpstream(ctx); err != nil {
+		return err
+	}
+	if len(o.workloads) > 0 {
+		if err := b.compare(ctx); err != nil {
+			return err
+		}
+	}
+	if o.scale {
+		if err := b.growAll(ctx); err != nil {
+			return err
+		}
+	}
+	if o.change {
+		return b.changes(ctx)
+	}
+	return nil
+}
+
+// compare runs the workloads on all contestants.
+func (b *bench) compare(ctx context.Context) error {
 	if err := b.start(ctx); err != nil {
 		return err
 	}
-	if err := b.check(ctx); err != nil || o.quick {
+	if err := b.check(ctx); err != nil || b.quick {
 		return err
 	}
 	results := map[string]map[string][]sample{}
-	for _, w := range o.workloads {
+	for _, w := range b.workloads {
 		samples, err := b.measure(ctx, w)
 		if err != nil {
 			return err
@@ -99,9 +129,14 @@ func run(ctx context.Context, o *options) (err error) {
 		printTable(os.Stdout, w, b.contestants, samples)
 		results[w.name] = samples
 	}
+	return b.keep("results", results)
+}
+
+// keep writes results to a file.
+func (b *bench) keep(name string, results any) error {
 	data, err := json.MarshalIndent(results, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(o.dir, "results-"+time.Now().Format("20060102-150405")+".json"), data, 0o644)
+	return os.WriteFile(filepath.Join(b.dir, name+"-"+time.Now().Format("20060102-150405")+".json"), data, 0o644)
 }
