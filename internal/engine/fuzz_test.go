@@ -1,10 +1,17 @@
 package engine
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/crossgate/crossgate/internal/format"
 	"github.com/crossgate/crossgate/internal/header"
+	"github.com/crossgate/crossgate/internal/http1"
 )
 
 // FuzzTemplate: a template either is refused or matches only paths, and all of its
@@ -85,4 +92,60 @@ func FuzzReferer(f *testing.F) {
 			t.Errorf("%q is taken for a referer", v)
 		}
 	})
+}
+
+// FuzzMutation: what header mutations write is a field at most, whatever their names
+// and values are and whatever the request holds that a value is made of; it never
+// tells where the body ends.
+func FuzzMutation(f *testing.F) {
+	for _, s := range []string{"%REQ(x)%", "a", "%REQ(x):2%-%PROTOCOL%", "%METADATA(ROUTE:m:k)%", "a\r\nb: c", "%START_TIME(%Y\n)%", "%%"} {
+		f.Add("x-a", s, "v")
+		f.Add("x-a: b", s, "v\r\ncontent-length: 3")
+	}
+	f.Add("transfer-encoding:", "chunked", "")
+	f.Add("content-length: 5\r\nx", "", "")
+	f.Fuzz(func(t *testing.T, name, value, received string) {
+		c, err := compileMutation(&corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value}, KeepEmptyValue: true})
+		if err != nil {
+			return
+		}
+		v := c.static
+		if c.value != nil {
+			v = c.value.AppendHeader(nil, anySource(received))
+		}
+		h := &header.List{}
+		h.Add(c.name, v)
+		out := http1.AppendRequestHead(nil, []byte("POST"), []byte("/"), []byte("a"), h, http1.NoBody)
+		var r http1.Request
+		n, perr := http1.ParseRequest(bytes.Clone(out), &r, nil)
+		if perr != nil {
+			return // a name that is none: the service refuses it
+		}
+		if n != len(out) || r.Framing != http1.NoBody || len(r.Headers.Fields) > 2 {
+			t.Errorf("%q: %q has become %q: %d bytes, %d fields", name, value, out, n, len(r.Headers.Fields))
+		}
+	})
+}
+
+// anySource has one value for everything.
+type anySource string
+
+func (s anySource) RequestHeader(string) ([]byte, bool)   { return []byte(s), true }
+func (s anySource) ResponseHeader(string) ([]byte, bool)  { return []byte(s), true }
+func (s anySource) ResponseTrailer(string) ([]byte, bool) { return []byte(s), true }
+func (anySource) StartTime() time.Time                    { return time.Unix(1, 0) }
+func (anySource) Validity(bool) (from, to time.Time, ok bool) {
+	return time.Unix(1, 0), time.Unix(2, 0), true
+}
+
+func (s anySource) AppendValue(dst []byte, _ format.Value) ([]byte, bool) {
+	return append(dst, s...), true
+}
+
+func (s anySource) AppendSpan(dst []byte, _, _ format.Moment, _ time.Duration) ([]byte, bool) {
+	return append(dst, s...), true
+}
+
+func (s anySource) Metadata(format.Holder) map[string]*structpb.Struct {
+	return map[string]*structpb.Struct{"m": {Fields: map[string]*structpb.Value{"k": structpb.NewStringValue(string(s))}}}
 }
