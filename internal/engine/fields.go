@@ -56,7 +56,7 @@ var runs = map[protoreflect.FullName]string{
 	"envoy.config.route.v3.RouteAction.RequestMirrorPolicy": "cluster cluster_header runtime_fraction disable_shadow_host_suffix_append host_rewrite_literal" +
 		" request_headers_mutations | trace_sampled",
 	"envoy.config.common.mutation_rules.v3.HeaderMutation": "append remove remove_on_match",
-	"envoy.config.route.v3.WeightedCluster":                "clusters total_weight | runtime_key_prefix",
+	"envoy.config.route.v3.WeightedCluster":                "clusters | total_weight runtime_key_prefix",
 	"envoy.config.route.v3.WeightedCluster.ClusterWeight": "name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add" +
 		" response_headers_to_remove typed_per_filter_config host_rewrite_literal",
 	"envoy.config.route.v3.RetryPolicy": "retry_on num_retries per_try_timeout retriable_status_codes retry_back_off retry_host_predicate host_selection_retry_max_attempts | retry_priority",
