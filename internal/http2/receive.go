@@ -79,6 +79,10 @@ func (s *Session) dataFrame(f *frame) error {
 		s.giveBack(uint32(size))
 		return s.resetStream(st, StreamClosed)
 	}
+	if !st.headCame {
+		s.giveBack(uint32(size))
+		return s.malformed(st) // an answer begins with its head (RFC 9113 section 8.1)
+	}
 	if st.recvWindow -= int64(size); st.recvWindow < 0 {
 		return s.resetStream(st, FlowControlError)
 	}
