@@ -92,7 +92,6 @@ func (c *conn) beginStream(st *http2.Stream) {
 	s.arrive()
 	s.h2.begin(c, st, s.manager.streamIdleTimeout)
 	s.takeHTTP2(st)
-	st.OnAbort(s.h2.aborted)
 	s.hasty = true
 	if s.serveHTTP2() {
 		s.hasty = false
@@ -151,7 +150,7 @@ func (s *stream) serveHTTP2() (stopped bool) {
 	case stageFilters, stageProxy:
 		s.resume()
 	}
-	if s.hasty && (s.stage != stageBegin || s.replied && !s.h2.st.Fits(len(s.body))) {
+	if s.hasty && (s.stage != stageBegin || s.replied && len(s.body) > 0 && !s.h2.st.Fits(len(s.body))) {
 		if s.stage == stageBegin {
 			s.stage = stageReply
 		}

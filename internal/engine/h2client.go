@@ -40,9 +40,7 @@ func (c *h2client) begin(on *conn, st *http2.Stream, idle time.Duration) {
 	c.conn, c.st, c.run, c.complete = on, st, nil, false
 	c.done = st.HeadOnly()
 	c.up, c.upst, c.gone, c.wait, c.wake = nil, nil, false, nil, nil
-	if idle > 0 {
-		st.LimitWaits(idle)
-	}
+	st.Serve(c.aborted, idle)
 }
 
 // abort is called when the client resets the stream or goes away.

@@ -17,6 +17,10 @@ type encoder struct {
 	// name alone: the count of those added when the field was, 0 for none. What is
 	// found may have gone, or be another one.
 	slots [tableSlots]uint32
+	// lasts are the counts of the fields that were sent last at each place of a block:
+	// most answers of a connection are like the one before.
+	lasts [16]uint32
+	found uint32 // the count of the field that was written last as an index, or is one now
 }
 
 const (
@@ -70,6 +74,7 @@ func (e *encoder) field(dst, name, value []byte) []byte {
 	byName := maphash.Bytes(e.seed, name)
 	both := byName*hashStep ^ maphash.Bytes(e.seed, value)
 	if i := e.find(both, name, value, true); i > 0 {
+		e.found = e.table.added - uint32(i-len(staticTable)) + 1
 		return appendInteger(dst, 0x80, 7, uint64(i))
 	}
 	index := static
@@ -81,7 +86,26 @@ func (e *encoder) field(dst, name, value []byte) []byte {
 	if e.table.add(name, value, kindPlain, true); e.table.added != before {
 		e.note(both)
 		e.note(byName)
+		e.found = e.table.added
 	}
+	return dst
+}
+
+// next is field for the i-th field of a block.
+func (e *encoder) next(dst []byte, i int, name, value []byte) []byte {
+	if i >= len(e.lasts) {
+		return e.field(dst, name, value)
+	}
+	if count := e.lasts[i]; count > 0 {
+		if back := int(e.table.added-count) + 1; back <= e.table.len() {
+			if f := e.table.field(back); bytes.Equal(e.table.name(f), name) && bytes.Equal(e.table.value(f), value) {
+				return appendInteger(dst, 0x80, 7, uint64(len(staticTable)+back))
+			}
+		}
+	}
+	e.lasts[i], e.found = 0, 0
+	dst = e.field(dst, name, value)
+	e.lasts[i] = e.found
 	return dst
 }
 

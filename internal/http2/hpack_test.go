@@ -158,12 +158,12 @@ func FuzzEncoder(f *testing.F) {
 			}
 			p := e.status(e.begin(nil), 100+int(status)%900)
 			want = append(want, fmt.Sprint(":status=", 100+int(status)%900))
-			for line := range strings.SplitSeq(block, "\n") {
+			for n, line := range strings.Split(block, "\n") {
 				i := strings.LastIndex(line, ":")
 				if i < 0 {
 					continue
 				}
-				p = e.field(p, []byte(line[:i]), []byte(line[i+1:]))
+				p = e.next(p, n, []byte(line[:i]), []byte(line[i+1:]))
 				want = append(want, line[:i]+"="+line[i+1:])
 			}
 			if _, err := d.Write(p); err != nil {

@@ -26,9 +26,6 @@ func (p *Pool) recycle(st *Stream) {
 		recv, lent = nil, nil
 	}
 	st.streamState = streamState{recv: recv, lent: lent}
-	for _, n := range st.counts() {
-		n.Store(0)
-	}
 	p.streams.Put(st)
 }
 

@@ -74,7 +74,7 @@ func (s *Session) dataFrame(f *frame) error {
 		s.giveBack(uint32(size))
 		return nil
 	}
-	st.wireIn.Add(int64(frameHeaderLen + size))
+	st.wireIn += int64(frameHeaderLen + size)
 	if st.recvEnd {
 		s.giveBack(uint32(size))
 		return s.resetStream(st, StreamClosed)
@@ -113,6 +113,14 @@ func (s *Session) streamData(st *Stream, data []byte, end bool) error {
 	return nil
 }
 
+// known returns the open stream of a number; nil: there is none.
+func (s *Session) known(id uint32) *Stream {
+	if s.handle != nil && id > s.last {
+		return nil // a new one, as most that are asked for
+	}
+	return s.streams[id]
+}
+
 // unopened reports whether a stream has not begun yet.
 func (s *Session) unopened(id uint32) bool {
 	if s.handle != nil {
@@ -143,8 +151,7 @@ func (s *Session) headersFrame(f *frame) error {
 	if err != nil {
 		return err
 	}
-	s.block = headerBlock{stream: st, id: f.stream, open: true, endStream: f.has(flagEndStream)}
-	s.block.count(size)
+	s.block = headerBlock{stream: st, id: f.stream, open: true, endStream: f.has(flagEndStream), size: int64(frameHeaderLen + size)}
 	s.hr.begin(kind, s.headFor(st, kind))
 	return s.blockPart(f)
 }
@@ -168,7 +175,7 @@ func (s *Session) headFor(st *Stream, kind headKind) *Head {
 func (s *Session) headStream(f *frame) (*Stream, headKind, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.streams[f.stream]; st != nil {
+	if st := s.known(f.stream); st != nil {
 		if st.recvEnd {
 			return nil, trailerHead, connError(StreamClosed, "HEADERS on a stream that has ended")
 		}
@@ -196,7 +203,7 @@ func (s *Session) headStream(f *frame) (*Stream, headKind, error) {
 		st.err, st.refused = &ResetError{Code: RefusedStream}, true
 		return st, requestHead, nil
 	}
-	s.streams[f.stream] = st
+	s.streams[f.stream], st.open = st, true
 	return st, requestHead, nil
 }
 
@@ -207,16 +214,8 @@ func (s *Session) continuationFrame(f *frame) error {
 	if s.block.frames++; s.block.frames > maxContinuations {
 		return connError(EnhanceYourCalm, "a header block in too many pieces")
 	}
-	s.block.count(len(f.payload))
+	s.block.size += int64(frameHeaderLen + len(f.payload))
 	return s.blockPart(f)
-}
-
-// count notes a frame of the block.
-func (b *headerBlock) count(size int) {
-	if b.stream != nil {
-		b.stream.wireIn.Add(int64(frameHeaderLen + size))
-		b.stream.headIn.Add(int64(frameHeaderLen + size))
-	}
 }
 
 func (s *Session) blockPart(f *frame) error {
@@ -233,7 +232,6 @@ func (s *Session) blockPart(f *frame) error {
 	if s.block.stream == nil {
 		return nil
 	}
-	s.block.stream.plainIn.Add(int64(s.hr.size))
 	return s.headEnd(s.block.stream, s.hr.end())
 }
 
@@ -241,6 +239,9 @@ func (s *Session) blockPart(f *frame) error {
 func (s *Session) headEnd(st *Stream, fault error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.wireIn += s.block.size
+	st.sizes.Received += s.block.size
+	st.sizes.PlainReceived += int64(s.hr.size)
 	switch {
 	case st.refused:
 		return s.acknowledge(appendReset(s.out, st.id, RefusedStream))

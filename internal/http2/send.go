@@ -107,7 +107,7 @@ func (s *Session) endBlock(st *Stream, at int, h *header.List, plain int, end bo
 	if h != nil {
 		for i := range h.Fields {
 			f := &h.Fields[i]
-			s.out = s.enc.field(s.out, f.Name, f.Value)
+			s.out = s.enc.next(s.out, i, f.Name, f.Value)
 			plain += len(f.Name) + len(f.Value)
 		}
 	}
@@ -121,9 +121,9 @@ func (s *Session) endBlock(st *Stream, at int, h *header.List, plain int, end bo
 		s.out = appendHeaders(s.out[:at], st.id, bytes.Clone(block), end, s.peer.maxFrame)
 	}
 	n := int64(len(s.out) - at)
-	st.wireOut.Add(n)
-	st.headOut.Add(n)
-	st.plainOut.Add(int64(plain))
+	st.wireOut += n
+	st.sizes.Sent += n
+	st.sizes.PlainSent += int64(plain)
 }
 
 // The pseudo fields of a request.
@@ -155,7 +155,7 @@ func (s *Session) Open(h *Head, end bool) (*Stream, error) {
 		s.leaving = true
 	}
 	st.method, st.sentHead = string(h.Method), true
-	s.streams[st.id] = st
+	s.streams[st.id], st.open = st, true
 	if len(s.streams) == 1 {
 		s.setIdleDeadline()
 	}
@@ -289,7 +289,7 @@ func (s *Session) appendData(st *Stream, p []byte, end bool) {
 	}
 	s.out = appendFrameHeader(s.out, frameData, flags, st.id, len(p))
 	s.out = append(s.out, p...)
-	st.wireOut.Add(int64(frameHeaderLen + len(p)))
+	st.wireOut += int64(frameHeaderLen + len(p))
 	st.sendWindow -= int64(len(p))
 	s.sendWindow -= int64(len(p))
 }

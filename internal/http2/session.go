@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -75,6 +76,7 @@ type headerBlock struct {
 	open      bool
 	endStream bool
 	frames    int
+	size      int64 // of its frames
 }
 
 // NewServer returns a session that answers requests. handle is called from Run
@@ -193,6 +195,9 @@ func (s *Session) read(buf []byte, w int) error {
 		if err := s.limitWait(); err != nil {
 			return err
 		}
+		// Who is ready goes first: by the time it is our turn more has often come, and
+		// neither a read that finds nothing nor a wait is needed.
+		runtime.Gosched()
 		n, err := s.nc.Read(buf[w:])
 		s.now = time.Now()
 		w += n

@@ -3,7 +3,6 @@ package http2
 import (
 	"io"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/crossgate/crossgate/internal/header"
@@ -18,10 +17,6 @@ type Stream struct {
 
 	readable, writable chan struct{}
 
-	wireIn, wireOut   atomic.Int64 // bytes of its frames
-	headIn, headOut   atomic.Int64 // of those that carry fields
-	plainIn, plainOut atomic.Int64 // names and values of the fields
-
 	incoming Head // Run's, until it is there
 	trailing *Head
 }
@@ -33,7 +28,11 @@ type streamState struct {
 	began time.Time // when its head was read
 
 	// What follows is guarded by s.mu.
-	refused        bool // one too many
+	open           bool  // among s.streams
+	refused        bool  // one too many
+	wireIn         int64 // bytes of its frames
+	wireOut        int64
+	sizes          HeadSizes
 	head, trailers *Head
 	headCame       bool
 	headOnly       bool   // the head has ended the message
@@ -62,10 +61,6 @@ func newStream(s *Session, id uint32, began time.Time) *Stream {
 	return st
 }
 
-func (st *Stream) counts() [6]*atomic.Int64 {
-	return [...]*atomic.Int64{&st.wireIn, &st.wireOut, &st.headIn, &st.headOut, &st.plainIn, &st.plainOut}
-}
-
 // ID is the stream's number on its connection.
 func (st *Stream) ID() uint32 { return st.id }
 
@@ -78,7 +73,11 @@ func (st *Stream) Head() *Head { return st.head }
 
 // Wire returns how many bytes of HEADERS, CONTINUATION and DATA frames have come
 // for the stream and gone for it so far, the frames' heads included.
-func (st *Stream) Wire() (received, sent int64) { return st.wireIn.Load(), st.wireOut.Load() }
+func (st *Stream) Wire() (received, sent int64) {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	return st.wireIn, st.wireOut
+}
 
 // HeadSizes are bytes of heads and trailers that have come for a stream and gone for
 // it so far: of their frames, and of the names and values in them.
@@ -86,7 +85,9 @@ type HeadSizes struct{ Received, Sent, PlainReceived, PlainSent int64 }
 
 // Heads returns the sizes of heads and trailers so far.
 func (st *Stream) Heads() HeadSizes {
-	return HeadSizes{st.headIn.Load(), st.headOut.Load(), st.plainIn.Load(), st.plainOut.Load()}
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	return st.sizes
 }
 
 // HeadOnly reports whether nothing follows the head.
@@ -170,12 +171,13 @@ func (st *Stream) SetWriteDeadline(t time.Time) {
 	wake(st.writable)
 }
 
-// LimitWaits makes a Write fail that has waited so long for the other side to take
-// more (os.ErrDeadlineExceeded); 0: it waits on.
-func (st *Stream) LimitWaits(d time.Duration) {
+// Serve is OnAbort, and makes a Write fail that has waited for so long for the other
+// side to take more (os.ErrDeadlineExceeded); 0: it waits on.
+func (st *Stream) Serve(abort func(), wait time.Duration) {
 	st.s.mu.Lock()
-	st.writeIdle = d
+	st.writeIdle = wait
 	st.s.mu.Unlock()
+	st.OnAbort(abort)
 }
 
 // Fits reports whether a body of n bytes, with its head, is sent without waiting.
@@ -288,7 +290,7 @@ func (st *Stream) Close() (reset, quiet bool) {
 		}
 		return false, quiet
 	}
-	if s.streams[st.id] != st {
+	if !st.open {
 		return false, quiet
 	}
 	code := Cancel
@@ -305,7 +307,7 @@ func (st *Stream) Close() (reset, quiet bool) {
 func (st *Stream) Reset(code ErrorCode) {
 	st.s.mu.Lock()
 	defer st.s.mu.Unlock()
-	if st.s.streams[st.id] == st {
+	if st.open {
 		_ = st.s.resetStream(st, code) // a connection that is flooded ends by itself
 	}
 }
@@ -327,9 +329,10 @@ func (s *Session) finished(st *Stream) {
 }
 
 func (s *Session) remove(st *Stream) {
-	if s.streams[st.id] != st {
+	if !st.open {
 		return
 	}
+	st.open = false
 	delete(s.streams, st.id)
 	s.ended++
 	if st.sentEnd {
