@@ -345,7 +345,7 @@ func countersBefore(t *testing.T, corners []*Corner) []map[string]float64 {
 func compareCounters(t *testing.T, corners []*Corner, before []map[string]float64, but string) {
 	t.Helper()
 	except := regexp.MustCompile("^(" + but + ")")
-	deadline := time.Now().Add(3 * time.Second)
+	deadline := time.Now().Add(15 * time.Second)
 	for {
 		var diffs []string
 		now := make([]map[string]float64, len(corners))
