@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -155,17 +153,5 @@ func (g *gateway) close() error {
 		return err
 	case <-time.After(closeGrace):
 		return nil
-	}
-}
-
-// gcPercent is the heap growth at which a data plane collects. It holds little
-// and makes nearly nothing per request, so that a larger heap costs some
-// megabytes and saves most collections.
-const gcPercent = 400
-
-// tuneGC sets the garbage collector up for a data plane, unless the user did.
-func tuneGC() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 }

@@ -58,7 +58,6 @@ func (p *program) proxy(ctx context.Context, f proxyFlags) error {
 	if err != nil {
 		return err
 	}
-	tuneGC()
 	g := p.newGateway(levels, f.drain, engine.Options{Workload: workloadOf(snapshot.Bootstrap.GetNode())}, f.accessLog)
 	g.configPath = f.config
 	sites, err := bootstrapSites(snapshot, g.console())

@@ -104,7 +104,6 @@ func (p *program) serve(ctx context.Context, paths []string, f serveFlags) error
 	if err != nil {
 		return err
 	}
-	tuneGC()
 	bootstrap := f.input.bootstrap()
 	g := p.newGateway(levels, f.drain, engine.Options{Ports: f.listen.ports.Map, Workload: workloadOf(bootstrap.GetNode())}, f.accessLog)
 	g.bootstrap = bootstrap

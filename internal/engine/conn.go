@@ -31,10 +31,13 @@ type conn struct {
 	sock net.Conn
 	wait waiter
 
-	in   []byte // head of the request, then a window of its body
-	w    int    // in[:w] is filled
-	head int    // in[:head] is the head
-	body requestBody
+	tlsWire *clientWire // below nc; nil without TLS
+	first   [1]byte     // of what comes by TLS
+
+	in   []byte       // head of the request, then a window of its body
+	w    int          // in[:w] is filled
+	head int          // in[:head] is the head
+	body *requestBody // of the stream at hand
 
 	session        atomic.Pointer[http2.Session] // of HTTP/2
 	tasks          sync.WaitGroup                // requests of HTTP/2 that workers serve
@@ -135,6 +138,7 @@ func (c *conn) next(now time.Time) (*stream, bool) {
 	}
 	s := c.engine.streams.get()
 	s.begin(c, time.Now())
+	c.body = &s.upload
 	codec := &c.chain.manager.codec
 	for {
 		n, perr := http1.ParseRequest(c.in[:c.w], &s.req, codec)

@@ -59,33 +59,49 @@ func (l *listener) accept() {
 			time.Sleep(acceptPause)
 			continue
 		}
-		l.tasks.Go(func() { l.begin(nc) })
+		l.tasks.Add(1)
+		go l.begin(nc)
 	}
 }
 
 // begin makes a connection of a socket: it finds the filter chain, with a TLS
 // handshake where the chain wants one, and serves.
 func (l *listener) begin(nc net.Conn) {
+	defer l.tasks.Done()
 	c := &conn{peer: peer{engine: l.engine, id: l.engine.nextID.Add(1)}, lis: l, sock: nc, nc: nc}
 	c.addresses()
 	if !l.add(c) {
 		_ = nc.Close()
 		return
 	}
-	defer func() {
-		// One connection's fault must not take the others down.
-		if v := recover(); v != nil {
-			l.engine.log.Error("connection failed", "listener", l.program.Load().name, "panic", v, "stack", stack())
-			c.close()
-		}
-	}()
+	defer c.recovered()
 	c.lp = l.program.Load()
 	if !c.choose() {
 		c.close()
 		return
 	}
 	c.wait.init(c, nc)
+	if c.tls == nil {
+		c.serve()
+		return
+	}
+	// The handshake has made the stack large, and it would stay so.
+	l.tasks.Add(1)
+	go c.serveSecured()
+}
+
+func (c *conn) serveSecured() {
+	defer c.lis.tasks.Done()
+	defer c.recovered()
 	c.serve()
+}
+
+// recovered is deferred: one connection's fault must not take the others down.
+func (c *conn) recovered() {
+	if v := recover(); v != nil {
+		c.engine.log.Error("connection failed", "listener", c.lis.program.Load().name, "panic", v, "stack", stack())
+		c.close()
+	}
 }
 
 // choose finds the filter chain of a new connection.
@@ -100,7 +116,8 @@ func (c *conn) choose() bool {
 	}
 	lp := c.lp
 	timeout := lp.chains[0].tlsTimeout
-	tc := tls.Server(c.sock, &tls.Config{
+	c.tlsWire = &clientWire{Conn: c.sock}
+	tc := tls.Server(c.tlsWire, &tls.Config{
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			chain := lp.find(hello.ServerName)
 			if chain == nil || chain.tls == nil {

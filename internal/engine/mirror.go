@@ -89,10 +89,10 @@ func (m *mirror) targetOf(s *stream) *target {
 func (s *stream) shadow(m *mirror, t *target, client *shadow) *stream {
 	e := s.peer.engine
 	c := e.streams.get()
-	c.renew(streamState{
-		client: client, peer: s.peer, manager: s.manager.shadow, prog: s.prog, vhost: shadowHost, route: m.route, target: t,
-		start: time.Now(),
-	})
+	c.renew()
+	c.client, c.peer, c.manager, c.prog = client, s.peer, s.manager.shadow, s.prog
+	c.vhost, c.route, c.target = shadowHost, m.route, t
+	c.start = time.Now()
 	c.scheme, c.path = c.arena.Copy(s.scheme), c.arena.Copy(s.path)
 	c.authority = c.arena.Copy(s.authority)
 	c.req.Method, c.req.Minor = c.arena.Copy(s.req.Method), 1

@@ -15,8 +15,9 @@ import (
 type stream struct {
 	streamState
 
-	req  http1.Request
-	resp http1.Response
+	req    http1.Request
+	resp   http1.Response
+	upload requestBody // of HTTP/1.1
 	// arena holds the header bytes that are made on the way.
 	arena header.Arena
 	up    exchange
@@ -102,14 +103,18 @@ type streamState struct {
 
 // begin makes the stream ready for a request that arrived at now.
 func (s *stream) begin(c *conn, now time.Time) {
-	s.renew(streamState{conn: c, client: c, peer: &c.peer, start: now, lately: now})
+	s.renew()
+	s.conn, s.client, s.peer = c, c, &c.peer
+	s.start, s.lately = now, now
 }
 
-// renew gives the stream another state, and nothing of the last request.
-func (s *stream) renew(state streamState) {
-	s.streamState = state
+// renew leaves nothing of the last request. No state is handed in: a literal of one
+// would be most of the stack of an idle connection.
+func (s *stream) renew() {
+	s.streamState = streamState{}
 	s.req.Reset()
 	s.resp.Reset()
+	s.upload.c, s.upload.done = nil, false
 	s.arena.Reset()
 	s.trailers.Reset()
 	s.up.reset()

@@ -10,6 +10,9 @@ type waiter struct{}
 func (w *waiter) init(*conn, net.Conn) {}
 
 func (w *waiter) read(c *conn) (int, error) {
+	if c.in == nil && c.tlsWire != nil {
+		return c.readSecured()
+	}
 	if c.in == nil {
 		c.in = c.engine.buffers.get()
 	}

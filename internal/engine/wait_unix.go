@@ -51,7 +51,10 @@ func (w *waiter) readable(fd uintptr) bool {
 }
 
 func (w *waiter) read(c *conn) (int, error) {
-	if w.raw == nil {
+	switch {
+	case c.in == nil && c.tlsWire != nil:
+		return c.readSecured()
+	case w.raw == nil:
 		return readPlain(c)
 	}
 	if err := w.raw.Read(w.read1); err != nil {
@@ -66,6 +69,7 @@ func (w *waiter) read(c *conn) (int, error) {
 	return w.n, nil
 }
 
+// readPlain reads with a buffer in hand.
 func readPlain(c *conn) (int, error) {
 	if c.in == nil {
 		c.in = c.engine.buffers.get()
