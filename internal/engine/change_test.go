@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
@@ -79,51 +81,93 @@ func changedRoute(rc *routev3.RouteConfiguration, host, i int, r *routev3.Route)
 	return out
 }
 
-// BenchmarkChangeOneRoute publishes one change of 100,000 routes. shared: the messages
-// of what has not changed are those of before; fresh: they are only equal.
+// benchmarkChange publishes a snapshot again and again, each time as change makes it of
+// base, and reports what that costs.
+func benchmarkChange(b *testing.B, base *xds.Snapshot, change func(k int) *xds.Snapshot) {
+	e := New(Options{})
+	defer func() { _ = e.Close() }()
+	if diags := e.Publish(base); diags.HasErrors() {
+		b.Fatal(diags)
+	}
+	b.ReportAllocs()
+	var cpu time.Duration
+	for k := 0; b.Loop(); k++ {
+		b.StopTimer()
+		s := change(k)
+		b.StartTimer()
+		began := processCPU()
+		e.Publish(s)
+		cpu += processCPU() - began
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
+}
+
+const manyRoutes = 100_000
+
+// BenchmarkChangeOneRoute publishes one change of 100,000 routes. fresh: the messages of
+// what has not changed are not those of before, they are only equal.
 func BenchmarkChangeOneRoute(b *testing.B) {
-	const n = 100_000
 	for _, tt := range []struct {
 		name    string
-		table   *routev3.RouteConfiguration
+		table   func(int) *routev3.RouteConfiguration
 		host, i int
 		cluster bool // what changes is where the route goes, not for what
 		fresh   bool
 	}{
-		{"routes/path", wideTable(n), 0, n / 2, false, false},
-		{"routes/cluster", wideTable(n), 0, n / 2, true, false},
-		{"routes/fresh", wideTable(n), 0, n / 2, false, true},
-		{"hosts/path", deepTable(n), n / 2, 0, false, false},
-		{"hosts/fresh", deepTable(n), n / 2, 0, false, true},
+		{"routes/path", wideTable, 0, manyRoutes / 2, false, false},
+		{"routes/cluster", wideTable, 0, manyRoutes / 2, true, false},
+		{"routes/fresh", wideTable, 0, manyRoutes / 2, false, true},
+		{"hosts/path", deepTable, manyRoutes / 2, 0, false, false},
+		{"hosts/fresh", deepTable, manyRoutes / 2, 0, false, true},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
-			e := New(Options{})
-			defer func() { _ = e.Close() }()
-			base := tableSnapshot(b, tt.table)
-			if diags := e.Publish(base); diags.HasErrors() {
-				b.Fatal(diags)
-			}
-			k := 0
-			b.ReportAllocs()
-			var cpu time.Duration
-			for b.Loop() {
-				b.StopTimer()
-				k++
+			table := tt.table(manyRoutes)
+			base := tableSnapshot(b, table)
+			benchmarkChange(b, base, func(k int) *xds.Snapshot {
 				r := prefixRoute(fmt.Sprintf("/new%d/", k), "up")
 				if tt.cluster {
 					r = prefixRoute(fmt.Sprintf("/svc%d/", tt.i), fmt.Sprintf("gone%d", k%2))
 				}
-				rc := changedRoute(tt.table, tt.host, tt.i, r)
+				rc := changedRoute(table, tt.host, tt.i, r)
 				if tt.fresh {
 					rc = proto.CloneOf(rc)
 				}
-				s := withRoutes(base, rc)
-				b.StartTimer()
-				began := processCPU()
-				e.Publish(s)
-				cpu += processCPU() - began
-			}
-			b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
+				return withRoutes(base, rc)
+			})
 		})
+	}
+}
+
+// BenchmarkAddHost adds one virtual host to 100,000.
+func BenchmarkAddHost(b *testing.B) {
+	table := deepTable(manyRoutes)
+	base := tableSnapshot(b, table)
+	benchmarkChange(b, base, func(k int) *xds.Snapshot {
+		vh := &routev3.VirtualHost{Name: fmt.Sprint("new", k), Domains: []string{fmt.Sprintf("n%d.example.com", k)}, Routes: []*routev3.Route{prefixRoute("/", "up")}}
+		return withRoutes(base, &routev3.RouteConfiguration{Name: "r", VirtualHosts: slices.Insert(slices.Clone(table.GetVirtualHosts()), manyRoutes/2, vh)})
+	})
+}
+
+// BenchmarkChangeEndpoint gives a cluster another endpoint: that of all 100,000 routes,
+// or of none.
+func BenchmarkChangeEndpoint(b *testing.B) {
+	for _, cluster := range []string{"up", "other"} {
+		for name, table := range map[string]func(int) *routev3.RouteConfiguration{"routes": wideTable, "hosts": deepTable} {
+			b.Run(name+"/"+cluster, func(b *testing.B) {
+				base := tableSnapshot(b, table(manyRoutes))
+				other := proto.CloneOf(base.Clusters[0])
+				other.Name = "other"
+				base.Clusters = append(base.Clusters, other)
+				benchmarkChange(b, base, func(k int) *xds.Snapshot {
+					s := *base
+					s.Clusters = slices.Clone(base.Clusters)
+					i := slices.IndexFunc(s.Clusters, func(c *clusterv3.Cluster) bool { return c.GetName() == cluster })
+					s.Clusters[i] = proto.CloneOf(s.Clusters[i])
+					at := s.Clusters[i].GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()[0].GetEndpoint().GetAddress().GetSocketAddress()
+					at.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: uint32(1000 + k%60000)}
+					return &s
+				})
+			})
+		}
 	}
 }

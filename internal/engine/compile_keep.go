@@ -105,20 +105,17 @@ func (t *routeTable) sameNames(rc *routev3.RouteConfiguration) bool {
 	})
 }
 
-// keepHost tells whether a virtual host stands as it is.
-func (c *compiler) keepHost(v *virtualHost, vh *routev3.VirtualHost) bool {
+// keepHost returns a virtual host that says what it did: as it is, or with the clusters
+// of the day; nil if it has to be compiled.
+func (c *compiler) keepHost(v *virtualHost, vh *routev3.VirtualHost) *virtualHost {
 	if v == nil || !v.sound || !sameHost(v.source, vh) {
-		return false
+		return nil
 	}
 	if !c.earlier.clusters {
-		for i := range v.routes.entries {
-			if !c.stands(v.routes.entries[i].route) {
-				return false
-			}
-		}
+		v = c.rebindHost(v)
 	}
 	c.count(v.verdicts)
-	return true
+	return v
 }
 
 // sameHost tells whether two messages say the same. Of those with many routes that is
@@ -127,11 +124,8 @@ func sameHost(a, b *routev3.VirtualHost) bool {
 	return a == b || len(a.GetRoutes()) == len(b.GetRoutes()) && len(a.GetRoutes()) <= 16 && proto.Equal(a, b)
 }
 
-// stands tells whether a route can be taken over, of which the messages are equal.
+// stands tells whether the clusters of a route are what they were.
 func (c *compiler) stands(r *route) bool {
-	if r.again {
-		return false
-	}
 	if c.earlier.clusters {
 		return true
 	}
@@ -146,6 +140,61 @@ func (c *compiler) stands(r *route) bool {
 		}
 	}
 	return r.verdict == nil || c.prog.clusters.Cluster(r.verdict.clusterName) == r.verdict.cluster
+}
+
+// rebind returns a route that goes to the clusters of the day; r if it does.
+func (c *compiler) rebind(r *route) *route {
+	if c.stands(r) {
+		return r
+	}
+	out := *r
+	out.targets, out.mirrors = slices.Clone(r.targets), slices.Clone(r.mirrors)
+	for i, t := range r.targets {
+		n := *t
+		n.cluster, n.altName, n.metrics = c.prog.clusters.Cluster(t.name), c.prog.altNames[t.name], &requestMetrics{}
+		out.targets[i] = &n
+	}
+	for i, m := range r.mirrors {
+		n, t := *m, *m.target
+		t.cluster = c.prog.clusters.Cluster(t.name)
+		n.target = &t
+		out.mirrors[i] = &n
+	}
+	if v := r.verdict; v != nil {
+		out.verdict = &verdict{
+			reason: v.reason, policy: v.policy, position: v.position, stats: v.stats, scope: v.scope,
+			clusterName: v.clusterName, cluster: c.prog.clusters.Cluster(v.clusterName),
+		}
+	}
+	return &out
+}
+
+// rebindHost does it with all routes of a virtual host: the lists stay what they are, but
+// for the routes in them.
+func (c *compiler) rebindHost(v *virtualHost) *virtualHost {
+	if !slices.ContainsFunc(v.routes.entries, func(e listedRoute) bool { return !c.stands(e.route) }) {
+		return v
+	}
+	out := *v
+	out.routes, out.verdicts = v.routes.copied(), nil
+	out.others = out.routes
+	if v.others != v.routes {
+		out.others = v.others.copied()
+	}
+	counted := map[*verdictStats]bool{}
+	other := 0
+	for i := range out.routes.entries {
+		old := v.routes.entries[i].route
+		r := c.rebind(old)
+		out.routes.entries[i].route = r
+		if other < len(out.others.entries) && v.others.entries[other].route == old {
+			out.others.entries[other].route = r
+			other++
+		}
+		out.add(r, counted)
+		c.breathe(i, madeBetweenBreaths)
+	}
+	return &out
 }
 
 // count makes the program count what verdicts that stand count.
@@ -231,7 +280,7 @@ func equalBut(a, b proto.Message, names ...protoreflect.Name) bool {
 
 // How many routes are compiled, or found to stand, before others have their turn.
 const (
-	madeBetweenBreaths = 32
+	madeBetweenBreaths = 64
 	keptBetweenBreaths = 8192
 )
 

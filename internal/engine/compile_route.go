@@ -94,10 +94,11 @@ func (c *compiler) compileHosts(t, before *routeTable) {
 	t.hosts.hosts = make([]*virtualHost, len(list))
 	for i, vh := range list {
 		c.breathe(i, keptBetweenBreaths)
-		v := kept.at(i, vh)
-		if !c.keepHost(v, vh) {
+		old := kept.at(i, vh)
+		v := c.keepHost(old, vh)
+		if v == nil {
 			var err error
-			if v, err = c.compileHost(vh, t, v); err != nil {
+			if v, err = c.compileHost(vh, t, old); err != nil {
 				c.refuseHost(t, vh, err)
 				continue
 			}
@@ -108,7 +109,7 @@ func (c *compiler) compileHosts(t, before *routeTable) {
 		t.hosts.names = before.hosts.names
 		return
 	}
-	t.hosts.names = &hostNames{}
+	t.hosts.names = &hostNames{exact: make(map[string]hostPlace, 2*len(list))}
 	for i, vh := range list {
 		c.breathe(i, keptBetweenBreaths)
 		if t.hosts.hosts[i] == nil {
@@ -176,7 +177,10 @@ func (c *compiler) compileRoutes(v *virtualHost, t *routeTable, before *virtualH
 			c.breathe(i, keptBetweenBreaths)
 			continue
 		}
-		if r == nil || !c.stands(r) {
+		switch {
+		case r != nil && !r.again:
+			r = c.rebind(r)
+		default:
 			if r = c.compileRouteOrBlock(i, v, t); r == nil {
 				// Even what it matches is unknown: nothing behind it may
 				// answer in its place.

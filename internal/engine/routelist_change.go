@@ -36,6 +36,14 @@ func (l *routeList) with(routes []*route) *routeList {
 	return next
 }
 
+// copied is the list with entries of its own: other routes of the same matches can be put
+// in the places of those.
+func (l *routeList) copied() *routeList {
+	next := *l
+	next.entries = slices.Clone(l.entries)
+	return &next
+}
+
 // sameEnds is sameEnds for what the entries are of.
 func (l *routeList) sameEnds(routes []*route) (from, tail int) {
 	shorter := min(len(routes), len(l.entries))
