@@ -42,6 +42,8 @@ type compiler struct {
 	tables   map[string]*routeTable
 	unset    levelID // no level says anything to filters
 	earlier  earlier
+	bytes    [2][]byte // of equal
+	spent    int       // since requests had their turn
 	secrets  map[string]*tlsv3.Secret
 	loads    map[string]*endpointv3.ClusterLoadAssignment
 	sockets  map[string]*clusterSockets // by cluster

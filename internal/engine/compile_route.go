@@ -93,7 +93,7 @@ func (c *compiler) compileHosts(t, before *routeTable) {
 	kept := keptHosts{of: before, now: len(list)}
 	t.hosts.hosts = make([]*virtualHost, len(list))
 	for i, vh := range list {
-		c.breathe(i, keptBetweenBreaths)
+		c.breathe(costOfKept)
 		old := kept.at(i, vh)
 		v := c.keepHost(old, vh)
 		if v == nil {
@@ -111,7 +111,7 @@ func (c *compiler) compileHosts(t, before *routeTable) {
 	}
 	t.hosts.names = &hostNames{exact: make(map[string]hostPlace, 2*len(list))}
 	for i, vh := range list {
-		c.breathe(i, keptBetweenBreaths)
+		c.breathe(costOfName * len(vh.GetDomains()))
 		if t.hosts.hosts[i] == nil {
 			continue
 		}
@@ -174,7 +174,7 @@ func (c *compiler) compileRoutes(v *virtualHost, t *routeTable, before *virtualH
 		if r != nil && kept.whole && before.others == before.routes && others == nil {
 			// There is nothing to be seen of it, and to look takes time.
 			all[i] = r
-			c.breathe(i, keptBetweenBreaths)
+			c.breathe(costOfKept)
 			continue
 		}
 		switch {
@@ -186,7 +186,7 @@ func (c *compiler) compileRoutes(v *virtualHost, t *routeTable, before *virtualH
 				// answer in its place.
 				return fmt.Errorf("routes[%d] cannot be matched: the virtual host is not served", i)
 			}
-			c.breathe(i, madeBetweenBreaths)
+			c.breathe(costOfMade)
 		}
 		all[i] = r
 		v.add(r, counted)
