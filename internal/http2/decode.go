@@ -1,10 +1,6 @@
 package http2
 
-import (
-	"errors"
-
-	"golang.org/x/net/http2/hpack"
-)
+import "errors"
 
 // field is a field of a header block as the decoder gives it on. Name and value stay
 // as they are until the decoder goes on.
@@ -71,6 +67,7 @@ var (
 	errBlockString   = errors.New("http2: a string in a header block is too long")
 	errBlockCut      = errors.New("http2: a header block is cut off")
 	errBlockTable    = errors.New("http2: a change of the table's size that must not be")
+	errBlockHuffman  = errors.New("http2: a string in a header block is not in Huffman's code")
 	errBlockMoreData = errors.New("http2: more of the header block is needed")
 )
 
@@ -83,7 +80,7 @@ type decoder struct {
 	saved     []byte
 	begun     bool // the block at hand has had a field
 	f         field
-	texts     [2]decodedText // of Huffman codes: name, value
+	texts     [2][]byte // of Huffman codes: name, value
 }
 
 func (d *decoder) init(maxString int, emit func(*field)) {
@@ -196,12 +193,12 @@ func (d *decoder) literal(p []byte, prefix uint, indexed bool) (int, error) {
 	}
 	f := &d.f
 	if i == 0 {
-		if f.name, err = d.texts[0].decode(name); err != nil {
+		if f.name, err = d.text(0, name); err != nil {
 			return 0, err
 		}
 		f.kind = kindOf(f.name)
 	}
-	if f.value, err = d.texts[1].decode(value); err != nil {
+	if f.value, err = d.text(1, value); err != nil {
 		return 0, err
 	}
 	f.valid = validValue(f.value) && (f.static || f.kind.pseudo() || validName(f.name))
@@ -258,25 +255,18 @@ func (d *decoder) string(p []byte, n int) (codedString, int, error) {
 	return codedString{p[n:end], huffman}, end, nil
 }
 
-// decodedText is room for a string that comes in Huffman's code.
-type decodedText struct{ text []byte }
-
-// Write implements io.Writer for hpack.HuffmanDecode.
-func (t *decodedText) Write(p []byte) (int, error) {
-	t.text = append(t.text, p...)
-	return len(p), nil
-}
-
-func (t *decodedText) decode(s codedString) ([]byte, error) {
+// text is what a string says, in the room of that number if it comes in Huffman's code.
+func (d *decoder) text(room int, s codedString) (text []byte, err error) {
 	if !s.huffman {
 		return s.text, nil
 	}
-	t.text = t.text[:0]
-	if cap(t.text) > minMaxFrame {
-		t.text = nil
+	text = d.texts[room][:0]
+	if cap(text) > minMaxFrame {
+		text = nil
 	}
-	_, err := hpack.HuffmanDecode(t, s.text)
-	return t.text, err
+	text, err = appendDecoded(text, s.text)
+	d.texts[room] = text
+	return text, err
 }
 
 // readInteger reads an integer with a prefix of so many bits (RFC 7541 section 5.1)

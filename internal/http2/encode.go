@@ -3,8 +3,6 @@ package http2
 import (
 	"bytes"
 	"hash/maphash"
-
-	"golang.org/x/net/http2/hpack"
 )
 
 // encoder writes header blocks (HPACK, RFC 7541). It allocates nothing once its tables
@@ -202,57 +200,6 @@ func appendInteger(dst []byte, first byte, prefix uint, v uint64) []byte {
 		dst = append(dst, byte(v)|0x80)
 	}
 	return append(dst, byte(v))
-}
-
-// appendString appends a string literal, in Huffman's code where that is shorter.
-func appendString(dst, s []byte) []byte {
-	bits := 0
-	for _, c := range s {
-		bits += int(huffmanCodes[c].bits)
-	}
-	size := (bits + 7) / 8
-	if size >= len(s) {
-		dst = appendInteger(dst, 0, 7, uint64(len(s)))
-		return append(dst, s...)
-	}
-	dst = appendInteger(dst, 0x80, 7, uint64(size))
-	var acc uint64
-	var n uint
-	for _, c := range s {
-		code := &huffmanCodes[c]
-		acc = acc<<code.bits | uint64(code.code)
-		for n += uint(code.bits); n >= 8; n -= 8 {
-			dst = append(dst, byte(acc>>(n-8)))
-		}
-	}
-	if n > 0 { // the rest is filled with ones
-		dst = append(dst, byte(acc<<(8-n))|byte(0xff>>n))
-	}
-	return dst
-}
-
-// huffmanCode is the code of a byte (RFC 7541 appendix B).
-type huffmanCode struct {
-	code uint32
-	bits uint8
-}
-
-// huffmanCodes are the codes of all bytes, which hpack tells by its encodings.
-var huffmanCodes = makeHuffmanCodes()
-
-func makeHuffmanCodes() (list [256]huffmanCode) {
-	for c := range list {
-		s := string([]byte{byte(c)})
-		eight := s + s + s + s + s + s + s + s
-		bits := uint8(hpack.HuffmanEncodeLength(eight)) // of eight of them in bytes is of one in bits
-		code := uint32(0)
-		text := hpack.AppendHuffmanString(nil, s)
-		for _, b := range text {
-			code = code<<8 | uint32(b)
-		}
-		list[c] = huffmanCode{code >> (8*uint(len(text)) - uint(bits)), bits}
-	}
-	return list
 }
 
 // staticName returns the first index of a name in the static table, or 0.

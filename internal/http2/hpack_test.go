@@ -205,3 +205,33 @@ func TestEncoderUsesItsTable(t *testing.T) {
 		t.Errorf("a secret as %x", p)
 	}
 }
+
+// FuzzHuffman holds Huffman's code in both directions against that of x/net.
+func FuzzHuffman(f *testing.F) {
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	f.Add(all)
+	f.Add([]byte("Bearer 0123456789abcdef\\{}\xff"))
+	for _, end := range []string{"\xff\xff\xff\xff", "\xff\xff\xff\xfc", "\x1f", "\x1e", "\x07\xff", "\x00\xff\xff"} {
+		f.Add([]byte(end))
+		f.Add(append(hpack.AppendHuffmanString(nil, "abc"), end...))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		want, theirs := hpack.HuffmanDecodeToString(p)
+		got, ours := appendDecoded(nil, p)
+		if (theirs == nil) != (ours == nil) || theirs == nil && string(got) != want {
+			t.Errorf("%x: %q, %v; want %q, %v", p, got, ours, want, theirs)
+		}
+		back, err := appendDecoded(nil, hpack.AppendHuffmanString(nil, string(p)))
+		if err != nil || !bytes.Equal(back, p) {
+			t.Errorf("%q is %q, %v", p, back, err)
+		}
+		if n := hpack.HuffmanEncodeLength(string(p)); n < uint64(len(p)) {
+			if coded := appendString(nil, p); !bytes.HasSuffix(coded, hpack.AppendHuffmanString(nil, string(p))) {
+				t.Errorf("%q as %x", p, coded)
+			}
+		}
+	})
+}

@@ -174,9 +174,7 @@ func (st *Stream) SetWriteDeadline(t time.Time) {
 // Serve is OnAbort, and makes a Write fail that has waited for so long for the other
 // side to take more (os.ErrDeadlineExceeded); 0: it waits on.
 func (st *Stream) Serve(abort func(), wait time.Duration) {
-	st.s.mu.Lock()
-	st.writeIdle = wait
-	st.s.mu.Unlock()
+	st.writeIdle = wait // which nobody else knows yet
 	st.OnAbort(abort)
 }
 
