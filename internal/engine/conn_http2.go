@@ -91,7 +91,6 @@ func (c *conn) beginStream(st *http2.Stream) {
 	s.manager, s.prog = c.chain.manager, c.lp.prog
 	s.arrive()
 	s.h2.begin(c, st, s.manager.streamIdleTimeout)
-	s.takeHTTP2(st)
 	s.hasty = true
 	if s.serveHTTP2() {
 		s.hasty = false
@@ -133,6 +132,9 @@ func (s *stream) serveHTTP2() (stopped bool) {
 	}()
 	switch s.stage {
 	case stageBegin:
+		if s.hasty {
+			s.takeHTTP2(s.h2.st)
+		}
 		if s.req.Expect100 && !s.manager.proxy100 {
 			if s.hasty {
 				return true
@@ -150,7 +152,7 @@ func (s *stream) serveHTTP2() (stopped bool) {
 	case stageFilters, stageProxy:
 		s.resume()
 	}
-	if s.hasty && (s.stage != stageBegin || s.replied && len(s.body) > 0 && !s.h2.st.Fits(len(s.body))) {
+	if s.hasty && (s.stage != stageBegin || s.replied && !s.h2.reserve(s)) {
 		if s.stage == stageBegin {
 			s.stage = stageReply
 		}

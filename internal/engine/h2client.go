@@ -179,12 +179,23 @@ func (c *h2client) sendContinue() error {
 	return c.st.Flush()
 }
 
+// replyBody is what is sent of a local reply's body.
+func (s *stream) replyBody() []byte {
+	if string(s.req.Method) == "HEAD" {
+		return nil
+	}
+	return s.body
+}
+
+// reserve reports whether the local reply can be sent without waiting.
+func (c *h2client) reserve(s *stream) bool {
+	n := len(s.replyBody())
+	return n == 0 || c.st.Reserve(n)
+}
+
 // reply implements client.
 func (c *h2client) reply(s *stream) error {
-	body := s.body
-	if string(s.req.Method) == "HEAD" {
-		body = nil
-	}
+	body := s.replyBody()
 	s.sent = int64(len(body))
 	if err := c.st.WriteHead(s.status, &s.resp.Headers, len(body) == 0); err != nil {
 		return err

@@ -236,7 +236,10 @@ func (st *Stream) Write(p []byte, end bool) error {
 			return st.err
 		}
 		n := 0
-		if len(s.out) < maxPendingOut {
+		if st.reserved > 0 && st.reserved == len(p) {
+			st.unreserve()
+			n = len(p)
+		} else if len(s.out) < maxPendingOut {
 			n = int(max(0, min(int64(len(p)), st.sendWindow, s.sendWindow)))
 			n = min(n, s.peer.maxFrame, maxPendingOut)
 		}

@@ -43,6 +43,7 @@ type streamState struct {
 	credit         uint32
 	expect, got    int64 // content-length, and what has come
 	sendWindow     int64
+	reserved       int // of both send windows, for one Write
 	sentHead       bool
 	sentEnd        bool
 	done           bool  // Close was called: what comes is dropped
@@ -178,12 +179,26 @@ func (st *Stream) Serve(abort func(), wait time.Duration) {
 	st.OnAbort(abort)
 }
 
-// Fits reports whether a body of n bytes, with its head, is sent without waiting.
-func (st *Stream) Fits(n int) bool {
+// Reserve keeps room for an answer's body of n bytes, if that can be sent without
+// waiting: then the one Write of it does not wait.
+func (st *Stream) Reserve(n int) bool {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out) < maxPendingOut && int64(n) <= min(st.sendWindow, s.sendWindow) && n <= min(s.peer.maxFrame, maxPendingOut)
+	if len(s.out) >= maxPendingOut || int64(n) > min(st.sendWindow, s.sendWindow) || n > min(s.peer.maxFrame, maxPendingOut) {
+		return false
+	}
+	st.reserved = n
+	st.sendWindow -= int64(n)
+	s.sendWindow -= int64(n)
+	return true
+}
+
+// unreserve gives the room back, with s.mu held.
+func (st *Stream) unreserve() {
+	st.sendWindow += int64(st.reserved)
+	st.s.sendWindow += int64(st.reserved)
+	st.reserved = 0
 }
 
 // Next returns the next piece of the body, which is valid until the next call;
@@ -277,6 +292,10 @@ func (st *Stream) Close() (reset, quiet bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.done, st.onAbort = true, nil
+	if st.reserved > 0 {
+		st.unreserve()
+		s.wakeWriters()
+	}
 	quiet = st.err == nil
 	s.giveBack(uint32(len(st.recv) + len(st.lent)))
 	st.recv, st.lent = st.recv[:0], st.lent[:0]
