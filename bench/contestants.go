@@ -161,7 +161,7 @@ func (b *bench) render(c *contestant, file string) error {
 
 // withTLS tells whether something is measured over TLS.
 func (b *bench) withTLS() bool {
-	return slices.ContainsFunc(b.workloads, func(w workload) bool { return w.tls })
+	return b.idles || slices.ContainsFunc(b.workloads, func(w workload) bool { return w.tls })
 }
 
 // withHTTP2 tells whether something is measured over HTTP/2.
@@ -171,13 +171,19 @@ func (b *bench) withHTTP2() bool {
 
 // stop ends everything that start started.
 func (b *bench) stop() error {
+	errs := []error{b.stopContestants()}
+	if b.upstream != nil {
+		errs = append(errs, b.upstream.stop())
+	}
+	return errors.Join(errs...)
+}
+
+func (b *bench) stopContestants() error {
 	var errs []error
 	for _, c := range b.contestants {
 		errs = append(errs, c.proc.stop())
 	}
-	if b.upstream != nil {
-		errs = append(errs, b.upstream.stop())
-	}
+	b.contestants = nil
 	return errors.Join(errs...)
 }
 

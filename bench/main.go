@@ -23,6 +23,7 @@ type options struct {
 	seconds          int
 	quick            bool
 	scale, change    bool // also measure large configurations, and changes of them
+	idles            bool // also measure the memory of idle connections
 	dir              string
 }
 
@@ -62,7 +63,7 @@ func parseFlags(args []string) (*options, error) {
 	fs.IntVar(&o.seconds, "seconds", 5, "how long one measurement takes")
 	fs.BoolVar(&o.quick, "quick", false, "only check that the contestants do the job")
 	only := fs.String("only", "", "contestants, separated by commas (default: all that are installed)")
-	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T, H2P, H2G, scale, change")
+	names := fs.String("workloads", "P,G", "workloads, separated by commas: P, G, G64k, N, T, H2P, H2G, scale, change, idle")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -72,6 +73,10 @@ func parseFlags(args []string) (*options, error) {
 	for name := range strings.SplitSeq(*names, ",") {
 		if name == "scale" || name == "change" {
 			o.scale, o.change = o.scale || name == "scale", o.change || name == "change"
+			continue
+		}
+		if name == "idle" {
+			o.idles = true
 			continue
 		}
 		i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
@@ -98,6 +103,11 @@ func run(ctx context.Context, o *options) (err error) {
 	}
 	if len(o.workloads) > 0 {
 		if err := b.compare(ctx); err != nil {
+			return err
+		}
+	}
+	if o.idles && !o.quick {
+		if err := errors.Join(b.stopContestants(), b.idle(ctx)); err != nil {
 			return err
 		}
 	}

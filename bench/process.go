@@ -81,30 +81,19 @@ func (p *process) stop() error {
 	}
 }
 
-// cpu returns the time that the process and its children have spent on a CPU:
-// the first field of schedstat, in nanoseconds, for each thread.
-func (p *process) cpu() (time.Duration, error) {
-	var sum time.Duration
-	pids := []int{p.cmd.Process.Pid}
+// tree returns the process and its children, by the directories of their threads.
+func (p *process) tree() (pids []int, tasks []string, err error) {
+	pids = []int{p.cmd.Process.Pid}
 	for i := 0; i < len(pids); i++ {
-		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pids[i]))
-		if err != nil || len(tasks) == 0 {
-			return 0, fmt.Errorf("no threads of process %d in /proc", pids[i])
+		own, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pids[i]))
+		if err != nil || len(own) == 0 {
+			return nil, nil, fmt.Errorf("no threads of process %d in /proc", pids[i])
 		}
-		for _, task := range tasks {
-			stat, err := os.ReadFile(task + "/schedstat")
-			if err != nil {
-				continue // the thread has ended
-			}
-			first, _, _ := strings.Cut(string(stat), " ")
-			n, err := strconv.ParseInt(first, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s/schedstat: %w", task, err)
-			}
-			sum += time.Duration(n)
+		tasks = append(tasks, own...)
+		for _, task := range own {
 			children, err := os.ReadFile(task + "/children")
 			if err != nil {
-				continue
+				continue // the thread has ended
 			}
 			for field := range strings.FieldsSeq(string(children)) {
 				if pid, err := strconv.Atoi(field); err == nil {
@@ -112,6 +101,29 @@ func (p *process) cpu() (time.Duration, error) {
 				}
 			}
 		}
+	}
+	return pids, tasks, nil
+}
+
+// cpu returns the time that the process and its children have spent on a CPU:
+// the first field of schedstat, in nanoseconds, for each thread.
+func (p *process) cpu() (time.Duration, error) {
+	_, tasks, err := p.tree()
+	if err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task + "/schedstat")
+		if err != nil {
+			continue // the thread has ended
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s/schedstat: %w", task, err)
+		}
+		sum += time.Duration(n)
 	}
 	return sum, nil
 }
