@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +56,7 @@ type conn struct {
 	vec      [2][]byte
 	bufs     net.Buffers
 	requests int
+	turns    turns
 	wireSent int64 // bytes of the answer at hand
 }
 
@@ -171,7 +171,7 @@ func (c *conn) await(now time.Time) bool {
 	}
 	c.setReadTimeout(now, c.idleTimeout())
 	if c.requests > 0 {
-		goruntime.Gosched() // see readHead
+		c.turns.yield()
 	}
 	n, err := c.wait.read(c)
 	c.w = n

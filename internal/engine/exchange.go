@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	goruntime "runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,7 +40,8 @@ type exchange struct {
 	replay     []byte // what of the body has been sent, for another attempt or a redirect
 	replayable bool
 	retrying   *upstream.Cluster // whose retry this attempt is; nil: it is none
-	unread     bool              // the connection was reset before anything of the answer came
+	turns      turns
+	unread     bool // the connection was reset before anything of the answer came
 
 	gone         bool // the client went away
 	connectError error
@@ -409,9 +409,7 @@ func appendBody(dst, data []byte, f http1.Framing) []byte {
 func (x *exchange) readHead() failure {
 	s := x.s
 	x.r, x.w = 0, 0
-	// Who is ready goes first: by the time it is our turn the bytes have often come,
-	// and neither a read that finds nothing nor a wait is needed.
-	goruntime.Gosched()
+	x.turns.yield()
 	for {
 		n, perr := http1.ParseResponse(x.buf[x.r:x.w], s.req.Method, &s.resp, nil)
 		if perr != nil {
