@@ -99,6 +99,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{opts: o, log: o.Logger, dial: o.Dial, listeners: map[string]*listener{}, ownIP: ownAddress()}
 	e.names = upstream.NewNames(o.Resolver, o.Logger)
+	e.workers.work = (*stream).work
 	e.shadows.engine = e
 	e.logs = newLogFiles(o.Stdout)
 	e.ctx, e.cancel = context.WithCancel(context.Background())

@@ -8,6 +8,8 @@ import (
 // workers are goroutines that serve the requests of HTTP/2 connections, one at a time
 // each. They stay for the next one: a new goroutine would first have to grow its stack.
 type workers struct {
+	work func(*stream)
+
 	mu     sync.Mutex
 	idle   []*worker
 	spare  int // how many have been idle since the last trim
@@ -39,7 +41,7 @@ func (p *workers) serve(s *stream) {
 	w := &worker{next: make(chan *stream, 1)}
 	p.tasks.Go(func() {
 		for s := s; s != nil; s = <-w.next {
-			s.work()
+			p.work(s)
 			if !p.wait(w) {
 				return
 			}
