@@ -115,6 +115,12 @@ func (c *compiler) keepHost(v *virtualHost, vh *routev3.VirtualHost) *virtualHos
 	if !c.earlier.clusters {
 		v = c.rebindHost(v)
 	}
+	if v.source != vh {
+		// The next comparison is with this message, and that one can go.
+		n := *v
+		n.source = vh
+		v = &n
+	}
 	c.count(v.verdicts)
 	return v
 }

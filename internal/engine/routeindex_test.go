@@ -183,6 +183,9 @@ func TestManyPrefixesOfOnePath(t *testing.T) {
 		if got, want := list.find(s), scan(routes, s); got != want || want == nil {
 			t.Errorf("%d: %s, want %s", n, nameOf(got), nameOf(want))
 		}
+		if allocs := testing.AllocsPerRun(10, func() { list.find(s) }); allocs != 0 {
+			t.Errorf("%d: %v allocations", n, allocs)
+		}
 	}
 }
 
