@@ -23,6 +23,18 @@ func (errDry) Error() string   { return "nothing has been decrypted" }
 func (errDry) Timeout() bool   { return false }
 func (errDry) Temporary() bool { return true }
 
+// readOnce waits for the next bytes where the kernel does not tell of them without a
+// buffer: with TLS in the buffer of one byte, otherwise with a buffer in hand.
+func (c *conn) readOnce() (int, error) {
+	if c.in == nil && c.tlsWire != nil {
+		return c.readSecured()
+	}
+	if c.in == nil {
+		c.in = c.engine.buffers.get()
+	}
+	return c.nc.Read(c.in)
+}
+
 // readSecured waits for a byte, takes a buffer then, and reads what came with it.
 func (c *conn) readSecured() (int, error) {
 	n, err := c.nc.Read(c.first[:])

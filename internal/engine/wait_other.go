@@ -10,11 +10,5 @@ type waiter struct{}
 func (w *waiter) init(*conn, net.Conn) {}
 
 func (w *waiter) read(c *conn) (int, error) {
-	if c.in == nil && c.tlsWire != nil {
-		return c.readSecured()
-	}
-	if c.in == nil {
-		c.in = c.engine.buffers.get()
-	}
-	return c.nc.Read(c.in)
+	return c.readOnce()
 }

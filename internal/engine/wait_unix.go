@@ -51,11 +51,8 @@ func (w *waiter) readable(fd uintptr) bool {
 }
 
 func (w *waiter) read(c *conn) (int, error) {
-	switch {
-	case c.in == nil && c.tlsWire != nil:
-		return c.readSecured()
-	case w.raw == nil:
-		return readPlain(c)
+	if w.raw == nil {
+		return c.readOnce()
 	}
 	if err := w.raw.Read(w.read1); err != nil {
 		return 0, err
@@ -67,12 +64,4 @@ func (w *waiter) read(c *conn) (int, error) {
 		return 0, w.err
 	}
 	return w.n, nil
-}
-
-// readPlain reads with a buffer in hand.
-func readPlain(c *conn) (int, error) {
-	if c.in == nil {
-		c.in = c.engine.buffers.get()
-	}
-	return c.nc.Read(c.in)
 }
