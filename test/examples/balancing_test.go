@@ -123,15 +123,7 @@ var balancedCases = []balancedCase{
 
 // balancedConfig has a path, a service and a DestinationRule for each case.
 func balancedConfig(cases []balancedCase, replicas []*replica) string {
-	text := gatewayTLS + `---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: api, namespace: production}
-spec:
-  hosts: [api.example.com]
-  gateways: [api-gateway]
-  http:
-`
+	text := apiRoutes
 	for _, c := range cases {
 		subset := ""
 		if c.subset != "" {

@@ -73,16 +73,14 @@ type tlsCase struct {
 	want                              string // of the body; empty: 503
 }
 
-const gatewayTLS = `apiVersion: networking.istio.io/v1
+// apiRoutes begins a configuration: a gateway, and the VirtualService whose routes follow.
+const apiRoutes = `apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: api-gateway, namespace: production}
 spec:
   selector: {istio: ingressgateway}
   servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [api.example.com]}]
-`
-
-func tlsConfig(cases []tlsCase) string {
-	text := gatewayTLS + `---
+---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: api, namespace: production}
@@ -91,6 +89,9 @@ spec:
   gateways: [api-gateway]
   http:
 `
+
+func tlsConfig(cases []tlsCase) string {
+	text := apiRoutes
 	for _, c := range cases {
 		rewrite := ""
 		if c.rewrite != "" {

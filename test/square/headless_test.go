@@ -15,22 +15,7 @@ import (
 // headlessService speaks HTTP/2 and answers every request with a body alone. It
 // returns its port.
 func headlessService(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go headless(c)
-		}
-	}()
-	return ln.Addr().(*net.TCPAddr).Port
+	return rawService(t, func(c net.Conn) { go headless(c) })
 }
 
 func headless(c net.Conn) {

@@ -78,6 +78,14 @@ const speaksHTTP2 = `typed_extension_protocol_options: {envoy.extensions.upstrea
 
 // oldService answers everything with a refusal in HTTP/1.1.
 func oldService(t *testing.T) int {
+	return rawService(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		time.AfterFunc(100*time.Millisecond, func() { _ = c.Close() })
+	})
+}
+
+// rawService hands each connection to serve, one after the other, and returns its port.
+func rawService(t *testing.T, serve func(net.Conn)) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,8 +98,7 @@ func oldService(t *testing.T) int {
 			if err != nil {
 				return
 			}
-			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-			time.AfterFunc(100*time.Millisecond, func() { _ = c.Close() })
+			serve(c)
 		}
 	}()
 	return ln.Addr().(*net.TCPAddr).Port

@@ -121,21 +121,8 @@ func answerTLS(w http.ResponseWriter, r *http.Request) {
 
 // hangsUp is a service that ends every connection after the first bytes.
 func hangsUp(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadAtLeast(c, make([]byte, 64<<10), 64)
-			_ = c.Close()
-		}
-	}()
-	return ln.Addr().(*net.TCPAddr).Port
+	return rawService(t, func(c net.Conn) {
+		_, _ = io.ReadAtLeast(c, make([]byte, 64<<10), 64)
+		_ = c.Close()
+	})
 }
